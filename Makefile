@@ -1,0 +1,38 @@
+# `make` alone lists the targets. scripts/env says where builds go.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench fuzz doc ci clean
+
+ENV := . scripts/env;
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Install what the build needs and this machine lacks
+	@scripts/setup
+
+demo: setup ## Build the `qm` command and run its demonstration
+	@$(ENV) cargo run --release --locked --bin qm -- demo
+
+test: setup ## Run every test: Rust, doc examples, Python oracle
+	@scripts/test
+
+lint: ## Check formatting, lints, docs and house rules
+	@.ci/run fmt rules clippy clippy-features docs
+
+bench: setup ## Run the benchmarks
+	@$(ENV) cargo bench --locked -p qmtree-benches
+
+fuzz: ## Fuzz each target for FUZZ_SECONDS (30); needs nightly and cargo-fuzz
+	@scripts/fuzz
+
+doc: ## Build the API docs
+	@$(ENV) cargo doc --release --workspace --no-deps --locked
+
+ci: ## Run everything that CI runs
+	@.ci/run
+
+clean: ## Remove what was built (not the tools beside it)
+	@$(ENV) cargo clean

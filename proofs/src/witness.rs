@@ -1,0 +1,218 @@
+//! Witnesses: proofs that carry the leaves they prove, so that they can be checked alone.
+
+use crate::codec::{Kind, Reader, Wire, put_digests, wire_methods};
+use crate::error::{DecodeError, ShapeError, VerifyError};
+use crate::hash::{PAYLOAD_LEN, Profile, TreeHasher};
+use crate::head::Head;
+use crate::inclusion::{InclusionProof, path_len};
+use crate::leaf::{Leaf, LeafPayload};
+use crate::level::TxNum;
+use crate::range::RangeProof;
+use alloc::vec;
+use alloc::vec::Vec;
+use alloy_primitives::B256;
+
+/// One leaf and its inclusion proof.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(into = "crate::json::ProofRepr", try_from = "crate::json::ProofRepr")
+)]
+pub struct Witness {
+    leaf: Leaf,
+    proof: InclusionProof,
+}
+
+impl Witness {
+    /// A witness from its parts.
+    #[must_use]
+    pub fn new(leaf: Leaf, proof: InclusionProof) -> Self {
+        Self { leaf, proof }
+    }
+
+    /// The leaf.
+    #[must_use]
+    pub fn leaf(&self) -> &Leaf {
+        &self.leaf
+    }
+
+    /// The proof of its position.
+    #[must_use]
+    pub fn proof(&self) -> &InclusionProof {
+        &self.proof
+    }
+
+    /// Checks that the leaf is at `tx_num` in the tree of `head`. No allocation.
+    ///
+    /// # Errors
+    /// As [`InclusionProof::verify`]; also [`VerifyError::BrokenChain`] if it is leaf 0 and has a
+    /// leaf before it.
+    pub fn verify(&self, head: &Head, tx_num: TxNum) -> Result<(), VerifyError> {
+        self.verify_with(&self.proof.profile(), head, tx_num)
+    }
+
+    /// [`verify`](Self::verify) with a hasher of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_with(
+        &self,
+        hasher: &impl TreeHasher,
+        head: &Head,
+        tx_num: TxNum,
+    ) -> Result<(), VerifyError> {
+        check_first_link(tx_num, self.leaf.previous_leaf_hash)?;
+        self.proof
+            .verify_with(hasher, head, tx_num, self.leaf.hash(hasher))
+    }
+}
+
+/// A run of leaves and its range proof. Links inside the run are not sent: they follow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(into = "crate::json::ProofRepr", try_from = "crate::json::ProofRepr")
+)]
+pub struct RangeWitness {
+    previous_leaf_hash: B256,
+    payloads: Vec<[u8; PAYLOAD_LEN]>,
+    proof: RangeProof,
+}
+
+impl RangeWitness {
+    /// A witness from its parts: the hash of the leaf before the run, the payloads of its leaves
+    /// as bytes, and the proof of their positions.
+    ///
+    /// # Errors
+    /// [`ShapeError::LeafCount`] if there are not as many payloads as the proof covers.
+    pub fn new(
+        previous_leaf_hash: B256,
+        payloads: Vec<[u8; PAYLOAD_LEN]>,
+        proof: RangeProof,
+    ) -> Result<Self, ShapeError> {
+        let (expected, found) = (proof.covered(), payloads.len() as u64);
+        if found != expected {
+            return Err(ShapeError::LeafCount { expected, found });
+        }
+        Ok(Self {
+            previous_leaf_hash,
+            payloads,
+            proof,
+        })
+    }
+
+    /// Hash of the leaf before the run, zero if the run starts at leaf 0.
+    #[must_use]
+    pub fn previous_leaf_hash(&self) -> B256 {
+        self.previous_leaf_hash
+    }
+
+    /// The payloads of the leaves, in order.
+    pub fn payloads(&self) -> impl ExactSizeIterator<Item = LeafPayload> + '_ {
+        self.payloads.iter().map(LeafPayload::from_bytes)
+    }
+
+    /// The proof of their positions.
+    #[must_use]
+    pub fn proof(&self) -> &RangeProof {
+        &self.proof
+    }
+
+    /// Checks that the leaves, linked to one another, are those at `from..to` of `head`'s tree.
+    ///
+    /// Costs about two hashes per leaf, one of them serial. Never panics.
+    ///
+    /// # Errors
+    /// As [`RangeProof::verify`]; also [`VerifyError::BrokenChain`] if the run starts at leaf 0 and
+    /// has a leaf before it.
+    pub fn verify(&self, head: &Head, from: TxNum, to: TxNum) -> Result<(), VerifyError> {
+        self.verify_with(&self.proof.profile(), head, from, to)
+    }
+
+    /// [`verify`](Self::verify) with a hasher of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_with(
+        &self,
+        hasher: &impl TreeHasher,
+        head: &Head,
+        from: TxNum,
+        to: TxNum,
+    ) -> Result<(), VerifyError> {
+        check_first_link(from, self.previous_leaf_hash)?;
+        if self.proof.to() != to {
+            return Err(VerifyError::Position {
+                found: self.proof.to(),
+                expected: to,
+            });
+        }
+        let mut hashes = vec![[0; 32]; self.payloads.len()];
+        hasher.chain_leaves(self.previous_leaf_hash.0, &self.payloads, &mut hashes);
+        self.proof
+            .verify_digests(hasher, head, from, hashes.into_iter())
+    }
+}
+
+/// Leaf 0 has no leaf before it, and says so with a zero link.
+pub(crate) fn check_first_link(first: TxNum, previous: B256) -> Result<(), VerifyError> {
+    if first.0 == 0 && previous != B256::ZERO {
+        return Err(VerifyError::BrokenChain { tx_num: first });
+    }
+    Ok(())
+}
+
+impl Wire for Witness {
+    const KIND: Kind = Kind::Witness;
+
+    fn profile(&self) -> Profile {
+        self.proof.profile()
+    }
+
+    fn encode_body(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.proof.tx_num().0.to_be_bytes());
+        out.extend_from_slice(&self.proof.leaf_count().to_be_bytes());
+        out.extend_from_slice(&self.leaf.to_bytes());
+        put_digests(out, self.proof.siblings());
+    }
+
+    fn decode_body(profile: Profile, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let (tx_num, leaf_count) = (TxNum(reader.u64()?), reader.u64()?);
+        let expected = path_len(tx_num, leaf_count)?;
+        let leaf = Leaf::from_bytes(&reader.array()?);
+        let siblings = reader.digests(expected)?;
+        Ok(Self::new(
+            leaf,
+            InclusionProof::new(profile, tx_num, leaf_count, siblings)?,
+        ))
+    }
+}
+
+impl Wire for RangeWitness {
+    const KIND: Kind = Kind::RangeWitness;
+
+    fn profile(&self) -> Profile {
+        self.proof.profile()
+    }
+
+    fn encode_body(&self, out: &mut Vec<u8>) {
+        self.proof.encode_bounds(out);
+        out.extend_from_slice(self.previous_leaf_hash.as_slice());
+        out.extend_from_slice(self.payloads.as_flattened());
+        put_digests(out, self.proof.siblings());
+    }
+
+    fn decode_body(profile: Profile, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let (from, to, leaf_count, expected) = RangeProof::decode_bounds(reader)?;
+        let previous = reader.digest()?;
+        let payloads = reader.arrays(to.0 - from.0)?.to_vec();
+        let siblings = reader.digests(expected)?;
+        let proof = RangeProof::new(profile, from, to, leaf_count, siblings)?;
+        Ok(Self::new(previous, payloads, proof)?)
+    }
+}
+
+wire_methods!(Witness);
+wire_methods!(RangeWitness);
