@@ -159,7 +159,7 @@ impl Witness {
     ///
     /// # Errors
     /// As [`ProofPath::verify`]; also [`VerifyError::ClaimedLeafHash`] if the path starts at
-    /// another leaf hash, and [`VerifyError::BrokenChain`] if leaf 0 has a leaf before it.
+    /// another leaf hash, and [`ShapeError::FirstLink`] if leaf 0 links to a leaf before it.
     pub fn verify(&self, head: &Head, tx_num: TxNum) -> Result<(), VerifyError> {
         check_first_link(tx_num, self.leaf.previous_leaf_hash)?;
         if self.leaf.hash(&Keccak256) != self.path.leaf_hash {

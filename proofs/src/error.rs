@@ -47,6 +47,8 @@ pub enum ShapeError {
         /// How many there are.
         found: u64,
     },
+    /// A link to a leaf before leaf 0.
+    FirstLink,
     /// More or fewer leaves than the range has positions.
     LeafCount {
         /// Positions in the range.
@@ -101,7 +103,7 @@ pub enum DecodeError {
         /// The kind byte.
         found: u8,
     },
-    /// A head of an empty log that has a root all the same.
+    /// A head of an empty log with a root, or of a log with leaves and none.
     RootOfEmptyLog,
     /// A length field that disagrees with what it measures.
     Length {
@@ -151,7 +153,7 @@ pub enum VerifyError {
         /// The root in the trusted head.
         trusted: B256,
     },
-    /// A leaf whose link is not the hash of the leaf before it (zero for leaf 0).
+    /// A leaf whose link is not the hash of the leaf before it.
     BrokenChain {
         /// The leaf with the wrong link.
         tx_num: TxNum,
@@ -211,6 +213,7 @@ impl fmt::Display for ShapeError {
             Self::DigestCount { expected, found } => {
                 write!(f, "expected {expected} digests, found {found}")
             }
+            Self::FirstLink => f.write_str("leaf 0 must have a zero previousLeafHash"),
             Self::LeafCount { expected, found } => {
                 write!(f, "expected {expected} leaves, found {found}")
             }
@@ -255,7 +258,7 @@ impl fmt::Display for DecodeError {
                 "unknown leaf scheme {found}; known are 1 (state-root/1) and 2 (read-set/1)"
             ),
             Self::Kind { found } => write!(f, "unexpected proof kind {found}"),
-            Self::RootOfEmptyLog => f.write_str("an empty log cannot have a root"),
+            Self::RootOfEmptyLog => f.write_str("the root of an empty log is zero, and only that"),
             Self::Length { found } => write!(f, "length field {found} does not fit its content"),
             Self::Shape(shape) => shape.fmt(f),
         }

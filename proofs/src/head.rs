@@ -144,15 +144,17 @@ impl Head {
         Ok(head)
     }
 
-    /// Refuses a root of an empty log.
+    /// A log is empty exactly if its root is zero.
     pub(crate) fn check(&self) -> Result<(), DecodeError> {
-        let root = self.leaf_count == 0 && self.root != B256::ZERO;
-        let state_root = self.entry_count == 0 && self.state_root != B256::ZERO;
-        if root || state_root {
-            Err(DecodeError::RootOfEmptyLog)
-        } else {
-            Ok(())
+        for (count, root) in [
+            (self.leaf_count, self.root),
+            (self.entry_count, self.state_root),
+        ] {
+            if (count == 0) != (root == B256::ZERO) {
+                return Err(DecodeError::RootOfEmptyLog);
+            }
         }
+        Ok(())
     }
 
     /// `keccak256("qmtree/head/1" || fields)`: 32 bytes that bind the whole head, in each profile.

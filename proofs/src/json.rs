@@ -237,7 +237,7 @@ impl TryFrom<ProofRepr> for Proof {
                 siblings,
             } => {
                 let proof = InclusionProof::new(profile, tx_num, leaf_count, siblings)?;
-                Self::Witness(Witness::new(leaf, proof))
+                Self::Witness(Witness::new(leaf, proof)?)
             }
             ProofRepr::RangeWitness {
                 profile,

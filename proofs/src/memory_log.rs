@@ -2,7 +2,7 @@
 
 use crate::error::ShapeError;
 use crate::frontier::Frontier;
-use crate::hash::{Digest, PAYLOAD_LEN, TreeHasher, level_tag, pairs};
+use crate::hash::{Digest, PAYLOAD_LEN, Profile, TreeHasher, level_tag, pairs};
 use crate::head::{Head, Scheme};
 use crate::leaf::{Leaf, LeafPayload};
 use crate::level::TxNum;
@@ -52,6 +52,12 @@ impl<H: TreeHasher> MemoryLog<H> {
             payloads: Vec::new(),
             levels: vec![Vec::new()],
         }
+    }
+
+    /// The hash rules of the log.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        self.hasher.profile()
     }
 
     /// Appends leaves, each linked to the one before it.
@@ -133,7 +139,7 @@ impl<H: TreeHasher> MemoryLog<H> {
             block_number,
             leaf_count,
             root,
-            ..Head::empty(chain_id, self.hasher.profile(), scheme)
+            ..Head::empty(chain_id, self.profile(), scheme)
         }
     }
 

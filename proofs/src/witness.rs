@@ -26,9 +26,12 @@ pub struct Witness {
 
 impl Witness {
     /// A witness from its parts.
-    #[must_use]
-    pub fn new(leaf: Leaf, proof: InclusionProof) -> Self {
-        Self { leaf, proof }
+    ///
+    /// # Errors
+    /// [`ShapeError::FirstLink`] if it is leaf 0 and links to a leaf before it.
+    pub fn new(leaf: Leaf, proof: InclusionProof) -> Result<Self, ShapeError> {
+        check_first_link(proof.tx_num(), leaf.previous_leaf_hash)?;
+        Ok(Self { leaf, proof })
     }
 
     /// The leaf.
@@ -46,8 +49,7 @@ impl Witness {
     /// Checks that the leaf is at `tx_num` in the tree of `head`. No allocation.
     ///
     /// # Errors
-    /// As [`InclusionProof::verify`]; also [`VerifyError::BrokenChain`] if it is leaf 0 and has a
-    /// leaf before it.
+    /// As [`InclusionProof::verify`].
     pub fn verify(&self, head: &Head, tx_num: TxNum) -> Result<(), VerifyError> {
         self.verify_with(&self.proof.profile(), head, tx_num)
     }
@@ -86,12 +88,14 @@ impl RangeWitness {
     /// as bytes, and the proof of their positions.
     ///
     /// # Errors
-    /// [`ShapeError::LeafCount`] if there are not as many payloads as the proof covers.
+    /// [`ShapeError::LeafCount`] if there are not as many payloads as the proof covers,
+    /// [`ShapeError::FirstLink`] if the run starts at leaf 0 and links to a leaf before it.
     pub fn new(
         previous_leaf_hash: B256,
         payloads: Vec<[u8; PAYLOAD_LEN]>,
         proof: RangeProof,
     ) -> Result<Self, ShapeError> {
+        check_first_link(proof.from(), previous_leaf_hash)?;
         let (expected, found) = (proof.covered(), payloads.len() as u64);
         if found != expected {
             return Err(ShapeError::LeafCount { expected, found });
@@ -125,8 +129,7 @@ impl RangeWitness {
     /// Costs about two hashes per leaf, one of them serial. Never panics.
     ///
     /// # Errors
-    /// As [`RangeProof::verify`]; also [`VerifyError::BrokenChain`] if the run starts at leaf 0 and
-    /// has a leaf before it.
+    /// As [`RangeProof::verify`].
     pub fn verify(&self, head: &Head, from: TxNum, to: TxNum) -> Result<(), VerifyError> {
         self.verify_with(&self.proof.profile(), head, from, to)
     }
@@ -142,7 +145,6 @@ impl RangeWitness {
         from: TxNum,
         to: TxNum,
     ) -> Result<(), VerifyError> {
-        check_first_link(from, self.previous_leaf_hash)?;
         if self.proof.to() != to {
             return Err(VerifyError::Position {
                 found: self.proof.to(),
@@ -157,11 +159,12 @@ impl RangeWitness {
 }
 
 /// Leaf 0 has no leaf before it, and says so with a zero link.
-pub(crate) fn check_first_link(first: TxNum, previous: B256) -> Result<(), VerifyError> {
+pub(crate) fn check_first_link(first: TxNum, previous: B256) -> Result<(), ShapeError> {
     if first.0 == 0 && previous != B256::ZERO {
-        return Err(VerifyError::BrokenChain { tx_num: first });
+        Err(ShapeError::FirstLink)
+    } else {
+        Ok(())
     }
-    Ok(())
 }
 
 impl Wire for Witness {
@@ -183,10 +186,8 @@ impl Wire for Witness {
         let expected = path_len(tx_num, leaf_count)?;
         let leaf = Leaf::from_bytes(&reader.array()?);
         let siblings = reader.digests(expected)?;
-        Ok(Self::new(
-            leaf,
-            InclusionProof::new(profile, tx_num, leaf_count, siblings)?,
-        ))
+        let proof = InclusionProof::new(profile, tx_num, leaf_count, siblings)?;
+        Ok(Self::new(leaf, proof)?)
     }
 }
 

@@ -51,7 +51,7 @@ fn verifying_a_single_proof_allocates_nothing() {
         let (prover, head) = (log.prover(5000).unwrap(), naive.head(5000));
         let (old, hash, i) = (naive.head(3000), naive.leaf_hash(77), TxNum(77));
         let inclusion = prover.inclusion(i).unwrap();
-        let witness = Witness::new(log.leaf(i).unwrap(), inclusion.clone());
+        let witness = Witness::new(log.leaf(i).unwrap(), inclusion.clone()).unwrap();
         let consistency = prover.consistency(3000).unwrap();
         let (bytes, verified) = allocated(|| {
             inclusion.verify(&head, i, hash)?;

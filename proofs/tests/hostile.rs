@@ -38,7 +38,7 @@ fn cases(profile: Profile, n: u64) -> Vec<Case> {
     let i = TxNum(n / 2);
     let hash = naive.leaf_hash(i.0);
     let inclusion = prover.inclusion(i).unwrap();
-    let witness = Witness::new(log.leaf(i).unwrap(), inclusion.clone());
+    let witness = Witness::new(log.leaf(i).unwrap(), inclusion.clone()).unwrap();
     add(
         "inclusion",
         inclusion.to_bytes(),
@@ -436,19 +436,22 @@ fn leaf_0_links_to_nothing() {
         let proof = log.prover(1).unwrap().inclusion(TxNum(0)).unwrap();
         let mut leaf = log.leaf(TxNum(0)).unwrap();
         leaf.previous_leaf_hash.0[0] = 1;
-        // Even a head that commits to such a leaf does not make it the first of a chain.
-        let mut forged = qmtree_proofs::Frontier::new(profile);
-        forged.append(&[leaf.hash(&profile).0]);
-        let head = Head {
-            root: forged.root(),
-            ..naive.head(1)
-        };
-        let broken = Err(VerifyError::BrokenChain { tx_num: TxNum(0) });
-        assert_eq!(Witness::new(leaf, proof).verify(&head, TxNum(0)), broken);
         let range = log.prover(1).unwrap().range(TxNum(0), TxNum(1)).unwrap();
         let payloads = vec![leaf.payload().to_bytes()];
-        let witness = RangeWitness::new(leaf.previous_leaf_hash, payloads, range).unwrap();
-        assert_eq!(witness.verify(&head, TxNum(0), TxNum(1)), broken);
+        let run = RangeWitness::new(leaf.previous_leaf_hash, payloads, range.clone());
+        assert_eq!(run, Err(ShapeError::FirstLink));
+        assert_eq!(
+            Witness::new(leaf, proof.clone()),
+            Err(ShapeError::FirstLink)
+        );
+
+        // The same through the decoder.
+        let good = Witness::new(log.leaf(TxNum(0)).unwrap(), proof).unwrap();
+        let mut bytes = good.to_bytes();
+        bytes[7 + 16 + 96] ^= 1;
+        let error = Err(DecodeError::Shape(ShapeError::FirstLink));
+        assert_eq!(Witness::from_bytes(&bytes), error);
+        good.verify(&naive.head(1), TxNum(0)).unwrap();
     }
 }
 

@@ -1,0 +1,43 @@
+//! What the fuzzers run, as plain functions: `cargo fuzz` feeds them new bytes, and a test on the
+//! stable toolchain replays the corpus through them.
+//!
+//! | target | claim |
+//! |---|---|
+//! | `decode_*` | never panics, and whatever decodes encodes to the same bytes |
+//! | `verify` | what verification accepts, an oracle that knows the whole log accepts too |
+#![forbid(unsafe_code)]
+
+mod decode;
+mod oracle;
+pub mod seeds;
+
+/// A fuzz target: it panics when its claim fails.
+pub type Target = fn(&[u8]);
+
+/// All targets by name, which is also the name of their corpus folder.
+pub const TARGETS: [(&str, Target); 12] = [
+    ("decode_head", decode::head),
+    ("decode_inclusion", decode::inclusion),
+    ("decode_range", decode::range),
+    ("decode_multi", decode::multi),
+    ("decode_consistency", decode::consistency),
+    ("decode_witness", decode::witness),
+    ("decode_range_witness", decode::range_witness),
+    ("decode_erigon_path", decode::erigon_path),
+    ("decode_erigon_witness", decode::erigon_witness),
+    ("decode_erigon_range_witness", decode::erigon_range_witness),
+    ("decode_json", decode::json),
+    ("verify", oracle::verify),
+];
+
+/// Runs the target called `name`.
+///
+/// # Panics
+/// If there is no such target, or if its claim fails.
+pub fn run(name: &str, data: &[u8]) {
+    let (_, target) = TARGETS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .expect("a known target");
+    target(data);
+}

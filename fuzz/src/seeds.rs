@@ -1,0 +1,96 @@
+//! The seeds of the corpus: valid inputs of every target, made from the oracle's own logs.
+
+use crate::oracle::{LOGS, SIZES, head};
+use qmtree_proofs::{Proof, RangeWitness, TxNum, Witness, erigon};
+
+/// Seeds as (target, file name, bytes).
+///
+/// # Panics
+/// Never: the logs hold every leaf that is asked for.
+#[must_use]
+pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
+    let mut seeds = Vec::new();
+    for (log, log_number) in LOGS.iter().zip(0u8..) {
+        for (&n, size_number) in SIZES.iter().zip(0u8..) {
+            let label = |kind: &str| format!("{kind}-{log_number}-{n}");
+            let prover = log.prover(n).expect("the log is longer");
+            let head = head(log, n);
+            let i = TxNum(n / 2);
+            let (from, to) = (TxNum(n / 3), TxNum(n / 3 + n.div_ceil(50)));
+            let set: Vec<_> = (0..n)
+                .step_by(1 + usize::try_from(n / 5).expect("logs are small"))
+                .map(TxNum)
+                .collect();
+
+            let inclusion = prover.inclusion(i).expect("in the log");
+            let range = prover.range(from, to).expect("in the log");
+            let leaf = log.leaf(i).expect("in the log");
+            let previous = log.leaf(from).expect("in the log").previous_leaf_hash;
+            let payloads = log.payloads(from, to).expect("in the log").to_vec();
+            let path = |i: TxNum| {
+                let proof = prover.inclusion(i).expect("in the log");
+                let hash = log.leaf_hash(i).expect("in the log");
+                erigon::ProofPath::from_inclusion(&proof, hash, head.root)
+            };
+
+            let mut add = |target, kind: &str, bytes: Vec<u8>| {
+                // The same proof for the verifier, with a true claim before it.
+                let old = u32::try_from(n / 2).unwrap_or_default().to_be_bytes();
+                let claim = [&[log_number | size_number << 1, 0][..], &old, &bytes].concat();
+                if target != "decode_head" && target != "decode_json" {
+                    seeds.push(("verify", label(kind), claim));
+                }
+                seeds.push((target, label(kind), bytes));
+            };
+            let json = serde_json::to_vec(&Proof::Inclusion(inclusion.clone()));
+            add(
+                "decode_json",
+                "inclusion",
+                json.expect("a proof has a JSON form"),
+            );
+            let json = serde_json::to_vec(&head);
+            add("decode_json", "head", json.expect("a head has a JSON form"));
+            add("decode_head", "head", head.to_bytes().to_vec());
+            add("decode_inclusion", "inclusion", inclusion.to_bytes());
+            let witness = Witness::new(leaf, inclusion).expect("leaf 0 links to nothing");
+            add("decode_witness", "witness", witness.to_bytes());
+            let witness = RangeWitness::new(previous, payloads, range.clone());
+            add("decode_range", "range", range.to_bytes());
+            let witness = witness.expect("as many payloads as positions");
+            add("decode_range_witness", "range-witness", witness.to_bytes());
+            let multi = prover.multi(&set).expect("in the log");
+            add("decode_multi", "multi", multi.to_bytes());
+            if let Ok(proof) = prover.consistency(n / 2) {
+                add("decode_consistency", "consistency", proof.to_bytes());
+            }
+            if let (Ok(first), Ok(last)) = (path(from), path(TxNum(to.0 - 1))) {
+                add("decode_erigon_path", "erigon-path", first.to_bytes());
+                let leaf = log.leaf(from).expect("in the log");
+                let witness = erigon::Witness {
+                    path: first.clone(),
+                    leaf,
+                };
+                add(
+                    "decode_erigon_witness",
+                    "erigon-witness",
+                    witness.to_bytes(),
+                );
+                let leaves = (from.0..to.0).map(TxNum);
+                let leaves = leaves
+                    .map(|i| (i, log.leaf(i).expect("in the log")))
+                    .collect();
+                let witness = erigon::RangeWitness {
+                    first,
+                    last: Some(last),
+                    leaves,
+                };
+                add(
+                    "decode_erigon_range_witness",
+                    "erigon-range",
+                    witness.to_bytes(),
+                );
+            }
+        }
+    }
+    seeds
+}
