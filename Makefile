@@ -22,7 +22,8 @@ test: setup ## Run every test: Rust, doc examples, Python oracle
 lint: ## Check formatting, lints, docs and house rules
 	@.ci/run fmt rules clippy clippy-features docs
 
-bench: setup ## Run the benchmarks
+bench: setup ## Compare with the yardsticks and targets (seconds), then run all benchmarks (minutes)
+	@$(ENV) cargo run --release --locked -p qmtree-benches --bin ratios
 	@$(ENV) cargo bench --locked -p qmtree-benches
 
 fuzz: ## Fuzz each target for FUZZ_SECONDS (30); needs nightly and cargo-fuzz
