@@ -1,8 +1,9 @@
 //! `qm demo`: a log is filled, proved and verified before the user's eyes.
 
 use crate::error::CliError;
+use crate::expect::Expected;
 use crate::files::{read_head, read_proof, write};
-use crate::verify::verify;
+use crate::output::say;
 use alloy_primitives::{B256, keccak256};
 use clap::Args;
 use qmtree_kernels::Hasher;
@@ -27,7 +28,7 @@ pub(crate) struct Demo {
     /// Hash profile.
     #[arg(long, default_value = "keccak", value_parser = ["keccak", "blake3"])]
     profile: String,
-    /// Folder for heads and proofs (kept); a temporary one if not given.
+    /// Folder for heads and proofs; a new temporary one, which is kept, if not given.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -39,20 +40,13 @@ impl Demo {
         } else {
             Profile::Keccak256
         };
-        let out = self
-            .out
-            .clone()
-            .unwrap_or_else(|| std::env::temp_dir().join("qm-demo"));
-        std::fs::create_dir_all(&out).map_err(|source| CliError::Io {
-            path: out.clone(),
-            action: "create",
-            source,
-        })?;
-
-        println!("QMTree demo: a log of made-up leaves in memory, profile {profile}\n");
-        let (log, heads) = fill(profile);
+        let out = self.folder()?;
+        say(format_args!(
+            "QMTree demo: a log of made-up leaves in memory, profile {profile}\n"
+        ))?;
+        let (log, heads) = fill(profile)?;
         let head = last(&heads)?;
-        println!("\n  head {}\n", head.hash());
+        say(format_args!("\n  head {}\n", head.hash()))?;
 
         let files = Files {
             out,
@@ -61,7 +55,24 @@ impl Demo {
         };
         files.write_heads()?;
         files.prove_and_verify(&log)?;
-        files.forge(&log)
+        files.forge(&log)?;
+        files.say_goodbye()
+    }
+
+    /// The folder that was asked for, or a new one that no other user can have prepared.
+    fn folder(&self) -> Result<PathBuf, CliError> {
+        let made = match &self.out {
+            Some(out) => std::fs::create_dir_all(out).map(|()| out.clone()),
+            None => {
+                let made = tempfile::Builder::new().prefix("qm-demo-").tempdir();
+                made.map(tempfile::TempDir::keep)
+            }
+        };
+        made.map_err(|source| CliError::Io {
+            path: self.out.clone().unwrap_or_else(std::env::temp_dir),
+            action: "create a folder",
+            source,
+        })
     }
 }
 
@@ -77,7 +88,7 @@ fn failed(what: impl Into<String>) -> CliError {
 }
 
 /// Appends all blocks and keeps the head after each.
-fn fill(profile: Profile) -> (MemoryLog<Hasher>, Vec<Head>) {
+fn fill(profile: Profile) -> Result<(MemoryLog<Hasher>, Vec<Head>), CliError> {
     let mut log = MemoryLog::new(Hasher::new(profile));
     let blocks: Vec<Vec<LeafPayload>> = (0..BLOCKS)
         .map(|block| {
@@ -95,20 +106,20 @@ fn fill(profile: Profile) -> (MemoryLog<Hasher>, Vec<Head>) {
     }
     let seconds = start.elapsed().as_secs_f64();
 
-    println!("  block     leaves  root after the block");
+    say(format_args!("  block     leaves  root after the block"))?;
     for head in heads.iter().filter(|head| head.block_number % 100 == 99) {
-        println!(
+        say(format_args!(
             "  {:>5}  {:>9}  {}",
             head.block_number, head.leaf_count, head.root
-        );
+        ))?;
     }
-    println!(
+    say(format_args!(
         "\n  {} leaves in {BLOCKS} blocks appended in {:.0} ms, a root after each: {:.2} M leaves/s",
         log.leaf_count(),
         seconds * 1e3,
         log.leaf_count() as f64 / seconds / 1e6,
-    );
-    (log, heads)
+    ))?;
+    Ok((log, heads))
 }
 
 /// A leaf whose words are hashes of its number.
@@ -162,7 +173,10 @@ impl Files<'_> {
         let (from, to) = (TxNum(n / 2), TxNum(n / 2 + LEAVES_PER_BLOCK));
         let leaf = log.leaf(i).ok_or_else(|| failed("no such leaf"))?;
 
-        println!("  {:<34} {:>9}  {:>10}", "proof", "bytes", "verified");
+        say(format_args!(
+            "  {:<34} {:>9}  {:>10}",
+            "proof", "bytes", "verified"
+        ))?;
         let witness = |proof| Witness::new(leaf, proof).map_err(|e| failed(e.to_string()));
         let at_head = witness(prover.inclusion(i).map_err(no_proof)?)?;
         self.show("one transaction", "tx.qmp", &Proof::Witness(at_head), &[])?;
@@ -226,14 +240,22 @@ impl Files<'_> {
         write(&path, &bytes)?;
         let (proof, old) = (read_proof(&path)?, read_head(&self.path("old-head.json"))?);
         let start = Instant::now();
-        verify(head, Some(&old), &proof, None, leaf_hashes)
-            .map_err(|source| CliError::Invalid { path, source })?;
+        let expected = Expected {
+            old_head: Some(&old),
+            leaf_hashes,
+            ..Expected::default()
+        };
+        let verified = expected.verify(head, &proof);
+        verified.map_err(|source| CliError::Invalid { path, source })?;
         let micros = start.elapsed().as_secs_f64() * 1e6;
-        println!("  {what:<34} {:>9}  {micros:>7.1} us", bytes.len());
+        say(format_args!(
+            "  {what:<34} {:>9}  {micros:>7.1} us",
+            bytes.len()
+        ))?;
         Ok(())
     }
 
-    /// Shows that a proof does not survive the change of one bit, and what to type next.
+    /// Shows that a proof does not survive the change of one bit.
     fn forge(&self, log: &MemoryLog<Hasher>) -> Result<(), CliError> {
         let path = self.path("forged.qmp");
         let prover = log
@@ -245,28 +267,30 @@ impl Files<'_> {
         leaf.state_change_hash.0[31] ^= 1;
         let forged = Witness::new(leaf, proof).map_err(|e| failed(e.to_string()))?;
         write(&path, &forged.to_bytes())?;
-        match verify(&self.head, None, &read_proof(&path)?, None, &[]) {
-            Ok(_) => return Err(failed("a forged proof was accepted")),
-            Err(error) => println!("\n  one bit of the leaf changed: refused\n    {error}"),
+        match Expected::default().verify(&self.head, &read_proof(&path)?) {
+            Ok(()) => Err(failed("a forged proof was accepted")),
+            Err(error) => say(format_args!(
+                "\n  one bit of the leaf changed: refused\n    {error}"
+            )),
         }
-        let show = |name: &str| self.path(name).display().to_string();
-        println!("\nCheck them yourself:");
-        println!(
-            "  qm verify --head {} {}",
-            show("head.json"),
-            show("tx.qmp")
-        );
-        println!(
-            "  qm verify --head {} {}",
-            show("head.json"),
-            show("forged.qmp")
-        );
-        println!(
-            "  qm verify --head {} --old-head {} {}",
-            show("head.json"),
-            show("old-head.json"),
-            show("consistency.qmp")
-        );
-        Ok(())
+    }
+
+    /// Says where the files are and what to do with them.
+    fn say_goodbye(&self) -> Result<(), CliError> {
+        let [head, old, proof, forged, consistency] = [
+            "head.json",
+            "old-head.json",
+            "tx.qmp",
+            "forged.qmp",
+            "consistency.qmp",
+        ]
+        .map(|name| self.path(name).display().to_string());
+        say(format_args!("\nCheck them yourself:"))?;
+        say(format_args!("  qm verify --head {head} {proof}"))?;
+        say(format_args!("  qm verify --head {head} {forged}"))?;
+        say(format_args!(
+            "  qm verify --head {head} --old-head {old} {consistency}"
+        ))?;
+        say(format_args!("\nThe files stay in {}", self.out.display()))
     }
 }

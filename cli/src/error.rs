@@ -1,16 +1,20 @@
 //! What can go wrong in a command, and the exit code that says so.
 
-use qmtree_proofs::{DecodeError, VerifyError};
+use alloy_primitives::B256;
+use qmtree_proofs::{DecodeError, TxNum, VerifyError};
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// Longest error that is printed: some quote their input.
+const LONGEST: usize = 400;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
     /// A proof does not hold.
     #[error("{path}: INVALID", path = path.display())]
-    Invalid { path: PathBuf, source: VerifyError },
+    Invalid { path: PathBuf, source: Refusal },
     /// A file could not be read or written.
     #[error("{path}: cannot {action}", path = path.display())]
     Io {
@@ -18,6 +22,9 @@ pub(crate) enum CliError {
         action: &'static str,
         source: io::Error,
     },
+    /// A file is larger than any that makes sense.
+    #[error("{path}: larger than {limit}", path = path.display())]
+    TooLarge { path: PathBuf, limit: &'static str },
     /// A file is not JSON of the expected form.
     #[error("{path}: not a {expected}", path = path.display())]
     Json {
@@ -28,15 +35,69 @@ pub(crate) enum CliError {
     /// A file is not an encoded proof.
     #[error("{path}: not a proof", path = path.display())]
     Decode { path: PathBuf, source: DecodeError },
-    /// Something is missing that this kind of proof cannot be verified without.
-    #[error("{path}: {missing}", path = path.display())]
-    Missing {
+    /// The options are not those that this kind of proof is verified with.
+    #[error("{path}", path = path.display())]
+    Options { path: PathBuf, source: OptionError },
+    /// A line of a file of JSON lines.
+    #[error("{path}: line {number}", path = path.display())]
+    Line {
         path: PathBuf,
-        missing: &'static str,
+        number: u64,
+        source: serde_json::Error,
+    },
+    /// A database refused or failed.
+    #[error("{path}", path = path.display())]
+    Database {
+        path: PathBuf,
+        source: Box<qmtree::Error>,
     },
     /// The demonstration did not show what it should.
     #[error("the demonstration failed: {what}")]
     Demo { what: String },
+}
+
+/// Why a proof is not what the caller expects.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// It does not hold, or is about other positions.
+    #[error(transparent)]
+    Proof(#[from] VerifyError),
+    /// It ends elsewhere.
+    #[error("the proof ends before leaf {found}, not before leaf {expected}")]
+    End { found: TxNum, expected: TxNum },
+    /// It holds, for another leaf.
+    #[error("leaf {tx_num} has hash {found}, not {expected}")]
+    LeafHash {
+        tx_num: TxNum,
+        found: B256,
+        expected: B256,
+    },
+}
+
+/// An option that is missing, or that says nothing about this kind of proof.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OptionError {
+    /// One that is not for this kind.
+    #[error("{option} is not for proofs of kind {kind}")]
+    Unused {
+        option: &'static str,
+        kind: &'static str,
+    },
+    /// One that is for this kind, but not so often.
+    #[error("proofs of kind {kind} take {option} only once")]
+    Repeated {
+        option: &'static str,
+        kind: &'static str,
+    },
+    /// Leaves that the proof does not carry.
+    #[error("this proof does not carry its leaves; give their hashes with --leaf-hash")]
+    LeafHashMissing,
+    /// The older head of a consistency proof.
+    #[error("a consistency proof needs the older head: --old-head")]
+    OldHeadMissing,
+    /// A kind that came later than this command.
+    #[error("this release of qm cannot verify proofs of kind {kind}")]
+    UnknownKind { kind: &'static str },
 }
 
 impl CliError {
@@ -56,6 +117,10 @@ impl CliError {
             text.push_str(": ");
             text.push_str(&error.to_string());
             cause = error.source();
+        }
+        if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+            text.truncate(end);
+            text.push_str("...");
         }
         text
     }

@@ -6,22 +6,44 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
-/// Larger files are no proofs: this is a range witness of about 11 million leaves.
-const MAX_FILE_LEN: u64 = 1 << 30;
+/// Parsing takes up to eight times the text. This is room for a range witness of 50,000 leaves.
+const JSON_LIMIT: Limit = Limit {
+    bytes: 16 << 20,
+    text: "16 MiB, the limit for JSON",
+};
+/// Room for a range witness of about 11 million leaves.
+const BINARY_LIMIT: Limit = Limit {
+    bytes: 1 << 30,
+    text: "1 GiB, the limit for binary proofs",
+};
+
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    bytes: u64,
+    text: &'static str,
+}
 
 /// Reads a head from its JSON form.
 pub(crate) fn read_head(path: &Path) -> Result<Head, CliError> {
-    serde_json::from_slice(&read(path)?).map_err(|source| CliError::Json {
+    let bytes = read(path, |_| JSON_LIMIT)?;
+    serde_json::from_slice(&bytes).map_err(|source| CliError::Json {
         path: path.into(),
-        expected: "head (a JSON object, as `qm head --json` prints it)",
+        expected: "head (JSON as in docs/FORMAT.md, section 2)",
         source,
     })
 }
 
 /// Reads a proof, binary or JSON.
 pub(crate) fn read_proof(path: &Path) -> Result<Proof, CliError> {
-    let bytes = read(path)?;
-    if bytes.trim_ascii_start().starts_with(b"{") {
+    let limit = |start: &[u8]| {
+        if is_json(start) {
+            JSON_LIMIT
+        } else {
+            BINARY_LIMIT
+        }
+    };
+    let bytes = read(path, limit)?;
+    if is_json(&bytes) {
         serde_json::from_slice(&bytes).map_err(|source| CliError::Json {
             path: path.into(),
             expected: "proof",
@@ -35,6 +57,11 @@ pub(crate) fn read_proof(path: &Path) -> Result<Proof, CliError> {
     }
 }
 
+/// An encoded proof starts with its magic, which is no JSON.
+fn is_json(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"{")
+}
+
 /// Writes a whole file anew.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     File::create(path)
@@ -46,13 +73,33 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
         })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CliError> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_FILE_LEN).read_to_end(&mut bytes));
-    read.map_err(|source| CliError::Io {
+/// A whole file, up to the limit that its start calls for.
+fn read(path: &Path, limit: impl Fn(&[u8]) -> Limit) -> Result<Vec<u8>, CliError> {
+    let failed = |source| CliError::Io {
         path: path.into(),
         action: "read",
         source,
-    })?;
+    };
+    let file = File::open(path).map_err(failed)?;
+    // The length is a hint: a pipe has none, and a file may grow while it is read.
+    let len = file.metadata().map_err(failed)?.len();
+    let mut bytes = Vec::new();
+    let first = (&file).take(JSON_LIMIT.bytes + 1);
+    read_to_end(first, &mut bytes).map_err(failed)?;
+    let limit = limit(&bytes);
+    if len <= limit.bytes {
+        let rest = (limit.bytes + 1).saturating_sub(bytes.len() as u64);
+        read_to_end(file.take(rest), &mut bytes).map_err(failed)?;
+    }
+    if len.max(bytes.len() as u64) > limit.bytes {
+        return Err(CliError::TooLarge {
+            path: path.into(),
+            limit: limit.text,
+        });
+    }
     Ok(bytes)
+}
+
+fn read_to_end(mut from: impl Read, bytes: &mut Vec<u8>) -> std::io::Result<()> {
+    from.read_to_end(bytes).map(drop)
 }

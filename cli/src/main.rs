@@ -1,9 +1,12 @@
 //! `qm`, the command line of QMTree.
 #![forbid(unsafe_code)]
 
+mod database;
 mod demo;
 mod error;
+mod expect;
 mod files;
+mod output;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -24,18 +27,63 @@ struct Cli {
 enum Command {
     Demo(demo::Demo),
     Verify(verify::Verify),
+    Init(database::Init),
+    Append(database::Append),
+    Head(database::HeadCommand),
+    Block(database::Block),
+    Leaf(database::LeafCommand),
+    Prove(database::Prove),
+    Consistency(database::Consistency),
+    Unwind(database::Unwind),
+    Prune(database::Prune),
+    Check(database::Check),
+    Stats(database::Stats),
+}
+
+impl Command {
+    fn run(&self) -> Result<(), error::CliError> {
+        match self {
+            Self::Demo(command) => command.run(),
+            Self::Verify(command) => command.run(),
+            Self::Init(command) => command.run(),
+            Self::Append(command) => command.run(),
+            Self::Head(command) => command.run(),
+            Self::Block(command) => command.run(),
+            Self::Leaf(command) => command.run(),
+            Self::Prove(command) => command.run(),
+            Self::Consistency(command) => command.run(),
+            Self::Unwind(command) => command.run(),
+            Self::Prune(command) => command.run(),
+            Self::Check(command) => command.run(),
+            Self::Stats(command) => command.run(),
+        }
+    }
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Demo(demo) => demo.run(),
-        Command::Verify(verify) => verify.run(),
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => return usage(&error),
     };
-    match result {
+    match command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("qm: {}", error.chain());
+            output::print_error(&error.chain());
             error.exit_code()
         }
     }
+}
+
+/// Help, or what is wrong with the arguments; as JSON too where that was asked for.
+fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    if std::env::args_os().any(|argument| argument == "--json") {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        let _ = verify::print_unusable(first.trim_start_matches("error: "));
+    }
+    ExitCode::from(2)
 }

@@ -1,20 +1,24 @@
 //! `qm verify`: check a proof against a trusted head, offline.
 
-use crate::error::CliError;
+use crate::error::{CliError, OptionError};
+use crate::expect::Expected;
 use crate::files::{read_head, read_proof};
+use crate::output::say;
 use alloy_primitives::B256;
 use clap::Args;
-use qmtree_kernels::Hasher;
-use qmtree_proofs::{Head, Proof, ShapeError, TxNum, VerifyError};
+use qmtree_proofs::{Head, Proof, TxNum};
+use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
 /// Verify a proof offline against a head that you trust.
 ///
-/// Exit code 0: valid. 1: invalid. 2: a file is malformed or something is missing.
+/// Exit code 0: valid. 1: invalid. 2: a file is malformed, or an option is missing or not for this
+/// kind of proof.
 ///
 /// The head comes from a source of your own, never from whoever sent the proof. Witnesses carry
 /// their leaves; for inclusion, range and multi-proofs give the leaf hashes in the order of their
-/// positions; for a consistency proof give the older head.
+/// positions; for a consistency proof give the older head. Without --tx-num the positions are
+/// those that the proof names: see that they are the ones you mean.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
     /// The trusted head, as JSON.
@@ -23,10 +27,14 @@ pub(crate) struct Verify {
     /// The older trusted head, as JSON, for a consistency proof.
     #[arg(long, value_name = "HEAD.json")]
     old_head: Option<PathBuf>,
-    /// The transaction number that the proof must be about (of a run or set: its first).
+    /// The transaction number that the proof must be about; of a range the first; of a set all,
+    /// once for each.
     #[arg(long, value_name = "TXNUM")]
-    tx_num: Option<u64>,
-    /// A leaf hash whose position is proved; once for each leaf.
+    tx_num: Vec<u64>,
+    /// The transaction number before which a range must end.
+    #[arg(long, value_name = "TXNUM")]
+    to: Option<u64>,
+    /// A leaf hash that must be at its position; once for each leaf.
     #[arg(long, value_name = "HASH")]
     leaf_hash: Vec<B256>,
     /// Print the verdict as JSON.
@@ -36,171 +44,113 @@ pub(crate) struct Verify {
     proof: PathBuf,
 }
 
-/// What a valid proof says.
-#[derive(Debug)]
-pub(crate) struct Verdict {
-    /// Kind of the proof.
-    pub(crate) kind: &'static str,
-    /// The statement, for people.
-    pub(crate) statement: String,
-}
-
 impl Verify {
     pub(crate) fn run(&self) -> Result<(), CliError> {
+        let checked = self.check();
+        if let (Err(error), true) = (&checked, self.json) {
+            print_unusable(&error.chain())?;
+        }
+        let (head, proof, verdict) = checked?;
+        self.report(&head, &proof, verdict.as_ref().err())?;
+        verdict
+    }
+
+    /// The verdict about a proof, if all is there to judge it.
+    fn check(&self) -> Result<(Head, Proof, Result<(), CliError>), CliError> {
         let head = read_head(&self.head)?;
-        let proof = read_proof(&self.proof)?;
         let old_head = self.old_head.as_deref().map(read_head).transpose()?;
-        match self.check(&head, old_head.as_ref(), &proof) {
-            Ok(verdict) => {
-                self.report(true, verdict.kind, &verdict.statement, &head);
-                Ok(())
-            }
-            Err(error) => {
-                if let CliError::Invalid { source, .. } = &error {
-                    self.report(false, kind_of(&proof), &source.to_string(), &head);
-                }
-                Err(error)
-            }
-        }
-    }
-
-    fn report(&self, valid: bool, kind: &str, statement: &str, head: &Head) {
-        if self.json {
-            let verdict = serde_json::json!({
-                "valid": valid,
-                "kind": kind,
-                "statement": statement,
-                "headHash": head.hash(),
-            });
-            println!("{verdict}");
-        } else if valid {
-            println!("VALID {kind}: {statement} under head {}", head.hash());
-        }
-    }
-
-    fn check(
-        &self,
-        head: &Head,
-        old_head: Option<&Head>,
-        proof: &Proof,
-    ) -> Result<Verdict, CliError> {
-        let missing = |missing| CliError::Missing {
+        let proof = read_proof(&self.proof)?;
+        let expected = Expected {
+            old_head: old_head.as_ref(),
+            tx_nums: &self.tx_num,
+            to: self.to,
+            leaf_hashes: &self.leaf_hash,
+        };
+        let known = Statement::new(&proof).map(drop);
+        let options = known.and_then(|()| expected.check_options(&proof));
+        options.map_err(|source| CliError::Options {
             path: self.proof.clone(),
-            missing,
-        };
-        if proof_needs_hashes(proof) && self.leaf_hash.is_empty() {
-            return Err(missing(
-                "this proof does not carry its leaves; give their hashes with --leaf-hash",
-            ));
-        }
-        let old = match (proof, old_head) {
-            (Proof::Consistency(_), None) => {
-                return Err(missing(
-                    "a consistency proof needs the older head: --old-head",
-                ));
-            }
-            (_, old_head) => old_head.copied(),
-        };
-        let first = self.tx_num.map(TxNum);
-        verify(head, old.as_ref(), proof, first, &self.leaf_hash).map_err(|source| {
-            CliError::Invalid {
-                path: self.proof.clone(),
-                source,
-            }
-        })
+            source,
+        })?;
+        let verdict = expected.verify(&head, &proof);
+        let verdict = verdict.map_err(|source| CliError::Invalid {
+            path: self.proof.clone(),
+            source,
+        });
+        Ok((head, proof, verdict))
     }
-}
 
-fn proof_needs_hashes(proof: &Proof) -> bool {
-    matches!(
-        proof,
-        Proof::Inclusion(_) | Proof::Range(_) | Proof::Multi(_)
-    )
-}
-
-fn kind_of(proof: &Proof) -> &'static str {
-    match proof {
-        Proof::Inclusion(_) => "inclusion",
-        Proof::Range(_) => "range",
-        Proof::Multi(_) => "multi",
-        Proof::Consistency(_) => "consistency",
-        Proof::Witness(_) => "witness",
-        Proof::RangeWitness(_) => "rangeWitness",
-        _ => "unknown",
-    }
-}
-
-/// Verifies a proof of any kind. Without `first` the positions are those that the proof names.
-pub(crate) fn verify(
-    head: &Head,
-    old: Option<&Head>,
-    proof: &Proof,
-    first: Option<TxNum>,
-    leaf_hashes: &[B256],
-) -> Result<Verdict, VerifyError> {
-    let hasher = Hasher::new(proof.profile());
-    let run = |from: TxNum, to: TxNum| format!("leaves {from}..{to} of {}", head.leaf_count);
-    let leaf = |i: TxNum| format!("leaf {i} of {}", head.leaf_count);
-    let statement = match proof {
-        Proof::Inclusion(proof) => {
-            let i = first.unwrap_or(proof.tx_num());
-            let [leaf_hash] = leaf_hashes else {
-                return Err(VerifyError::Coverage {
-                    found: 1,
-                    expected: leaf_hashes.len() as u64,
-                });
+    fn report(&self, head: &Head, proof: &Proof, error: Option<&CliError>) -> Result<(), CliError> {
+        let Ok(statement) = Statement::new(proof) else {
+            return Ok(());
+        };
+        let (kind, head_hash) = (proof.kind(), head.hash());
+        if self.json {
+            let mut verdict = statement.fields;
+            verdict.insert("valid".into(), error.is_none().into());
+            verdict.insert("kind".into(), kind.into());
+            verdict.insert("leafCount".into(), proof.leaf_count().into());
+            verdict.insert("headHash".into(), head_hash.to_string().into());
+            let (name, text) = match error {
+                None => ("statement", statement.text),
+                Some(error) => ("error", error.chain()),
             };
-            proof.verify_with(&hasher, head, i, *leaf_hash)?;
-            leaf(i)
+            verdict.insert(name.into(), text.into());
+            say(format_args!("{}", Value::Object(verdict)))
+        } else if error.is_none() {
+            say(format_args!(
+                "VALID {kind}: {} under head {head_hash}",
+                statement.text
+            ))
+        } else {
+            Ok(())
         }
-        Proof::Witness(witness) => {
-            let i = first.unwrap_or(witness.proof().tx_num());
-            witness.verify_with(&hasher, head, i)?;
-            leaf(i)
-        }
-        Proof::Range(proof) => {
-            let from = first.unwrap_or(proof.from());
-            proof.verify_with(&hasher, head, from, leaf_hashes)?;
-            run(from, proof.to())
-        }
-        Proof::RangeWitness(witness) => {
-            let proof = witness.proof();
-            let from = first.unwrap_or(proof.from());
-            witness.verify_with(&hasher, head, from, proof.to())?;
-            run(from, proof.to())
-        }
-        Proof::Multi(proof) => {
-            let tx_nums = proof.tx_nums();
-            let (found, expected) = (tx_nums.len() as u64, leaf_hashes.len() as u64);
-            if found != expected {
-                return Err(VerifyError::Coverage { found, expected });
+    }
+}
+
+/// Prints that there is no verdict, as JSON.
+pub(crate) fn print_unusable(error: &str) -> Result<(), CliError> {
+    say(format_args!(
+        "{}",
+        json!({ "valid": false, "error": error })
+    ))
+}
+
+/// What a proof says, for people and as fields.
+struct Statement {
+    text: String,
+    fields: Map<String, Value>,
+}
+
+impl Statement {
+    fn new(proof: &Proof) -> Result<Self, OptionError> {
+        let n = proof.leaf_count();
+        let leaf = |i: TxNum| (format!("leaf {i} of {n}"), json!({ "txNum": i.0 }));
+        let leaves = |from: TxNum, to: TxNum| {
+            let fields = json!({ "from": from.0, "to": to.0 });
+            (format!("leaves {from}..{to} of {n}"), fields)
+        };
+        let (text, fields) = match proof {
+            Proof::Inclusion(proof) => leaf(proof.tx_num()),
+            Proof::Witness(witness) => leaf(witness.proof().tx_num()),
+            Proof::Range(proof) => leaves(proof.from(), proof.to()),
+            Proof::RangeWitness(witness) => leaves(witness.proof().from(), witness.proof().to()),
+            Proof::Multi(proof) => {
+                let tx_nums: Vec<_> = proof.tx_nums().iter().map(|i| i.0).collect();
+                let text = format!("{} leaves of {n}", tx_nums.len());
+                (text, json!({ "txNums": tx_nums }))
             }
-            if let (Some(expected), Some(&found)) = (first, tx_nums.first())
-                && found != expected
-            {
-                return Err(VerifyError::Position { found, expected });
+            Proof::Consistency(proof) => {
+                let old = proof.old_leaf_count();
+                let text = format!("the log of {old} leaves is a prefix of that of {n}");
+                (text, json!({ "oldLeafCount": old }))
             }
-            let leaves: Vec<_> = tx_nums
-                .iter()
-                .copied()
-                .zip(leaf_hashes.iter().copied())
-                .collect();
-            proof.verify_with(&hasher, head, &leaves)?;
-            format!("{found} leaves of {}", head.leaf_count)
-        }
-        Proof::Consistency(proof) => {
-            let (old_leaf_count, leaf_count) = (proof.old_leaf_count(), proof.leaf_count());
-            let old = old.ok_or(ShapeError::NotOlder {
-                old_leaf_count,
-                leaf_count,
-            })?;
-            proof.verify_with(&hasher, old, head)?;
-            format!("the log of {old_leaf_count} leaves is a prefix of that of {leaf_count}")
-        }
-        _ => return Err(VerifyError::ForeignHead),
-    };
-    Ok(Verdict {
-        kind: kind_of(proof),
-        statement,
-    })
+            other => return Err(OptionError::UnknownKind { kind: other.kind() }),
+        };
+        let fields = match fields {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        };
+        Ok(Self { text, fields })
+    }
 }

@@ -2,6 +2,11 @@
 //!
 //! Input: one byte chooses profile and log, one byte how far the claim is shifted from the truth,
 //! four bytes the old leaf count of a consistency claim; the rest is a proof.
+//!
+//! The oracle is independent of the verifier only in knowing which claims are true: its heads come
+//! from the prover, which shares hash rules and index arithmetic with the verifier, so a mistake
+//! in those would be made on both sides. The independent check of them is the golden vectors in
+//! testdata/, made by another implementation.
 
 use qmtree_proofs::{Head, LeafPayload, MemoryLog, Profile, Proof, Scheme, TxNum, erigon};
 use std::sync::LazyLock;

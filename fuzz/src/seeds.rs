@@ -1,15 +1,17 @@
 //! The seeds of the corpus: valid inputs of every target, made from the oracle's own logs.
 
+use crate::TARGETS;
 use crate::oracle::{LOGS, SIZES, head};
 use qmtree_proofs::{Proof, RangeWitness, TxNum, Witness, erigon};
 
-/// Seeds as (target, file name, bytes).
+/// Seeds as (target, file name, bytes); one of each target is empty.
 ///
 /// # Panics
 /// Never: the logs hold every leaf that is asked for.
 #[must_use]
 pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
-    let mut seeds = Vec::new();
+    let empty = |(target, _): &(&'static str, _)| (*target, String::from("empty"), Vec::new());
+    let mut seeds: Vec<_> = TARGETS.iter().map(empty).collect();
     for (log, log_number) in LOGS.iter().zip(0u8..) {
         for (&n, size_number) in SIZES.iter().zip(0u8..) {
             let label = |kind: &str| format!("{kind}-{log_number}-{n}");
@@ -42,26 +44,33 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
                 }
                 seeds.push((target, label(kind), bytes));
             };
-            let json = serde_json::to_vec(&Proof::Inclusion(inclusion.clone()));
-            add(
-                "decode_json",
-                "inclusion",
-                json.expect("a proof has a JSON form"),
-            );
-            let json = serde_json::to_vec(&head);
-            add("decode_json", "head", json.expect("a head has a JSON form"));
+            let json = |proof: Proof| serde_json::to_vec(&proof).expect("a proof has a JSON form");
+            let mut texts = vec![("inclusion", json(Proof::Inclusion(inclusion.clone())))];
+            let head_json = serde_json::to_vec(&head).expect("a head has a JSON form");
+            add("decode_json", "head", head_json);
             add("decode_head", "head", head.to_bytes().to_vec());
             add("decode_inclusion", "inclusion", inclusion.to_bytes());
             let witness = Witness::new(leaf, inclusion).expect("leaf 0 links to nothing");
             add("decode_witness", "witness", witness.to_bytes());
+            texts.push(("witness", json(Proof::Witness(witness))));
             let witness = RangeWitness::new(previous, payloads, range.clone());
             add("decode_range", "range", range.to_bytes());
+            texts.push(("range", json(Proof::Range(range))));
             let witness = witness.expect("as many payloads as positions");
             add("decode_range_witness", "range-witness", witness.to_bytes());
+            texts.push(("range-witness", json(Proof::RangeWitness(witness))));
             let multi = prover.multi(&set).expect("in the log");
             add("decode_multi", "multi", multi.to_bytes());
+            texts.push(("multi", json(Proof::Multi(multi))));
             if let Ok(proof) = prover.consistency(n / 2) {
                 add("decode_consistency", "consistency", proof.to_bytes());
+                texts.push(("consistency", json(Proof::Consistency(proof))));
+            }
+            for (kind, text) in texts {
+                // Larger trees say nothing more about JSON.
+                if kind == "inclusion" || n <= 100 {
+                    add("decode_json", kind, text);
+                }
             }
             if let (Ok(first), Ok(last)) = (path(from), path(TxNum(to.0 - 1))) {
                 add("decode_erigon_path", "erigon-path", first.to_bytes());

@@ -20,6 +20,33 @@ pub(crate) enum Kind {
     RangeWitness = 6,
 }
 
+impl Kind {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Inclusion,
+        Self::Range,
+        Self::Multi,
+        Self::Consistency,
+        Self::Witness,
+        Self::RangeWitness,
+    ];
+
+    pub(crate) fn from_id(id: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| *known as u8 == id)
+    }
+
+    /// The name of the kind in text and JSON.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Inclusion => "inclusion",
+            Self::Range => "range",
+            Self::Multi => "multi",
+            Self::Consistency => "consistency",
+            Self::Witness => "witness",
+            Self::RangeWitness => "rangeWitness",
+        }
+    }
+}
+
 /// A proof type with a place in the wire format.
 pub(crate) trait Wire: Sized {
     const KIND: Kind;
@@ -41,7 +68,10 @@ pub(crate) fn decode<T: Wire>(bytes: &[u8]) -> Result<T, DecodeError> {
     let mut reader = Reader::new(bytes);
     let (profile, kind) = read_header(&mut reader)?;
     if kind != T::KIND as u8 {
-        return Err(DecodeError::Kind { found: kind });
+        return Err(DecodeError::Kind {
+            found: kind,
+            expected: Some(T::KIND as u8),
+        });
     }
     let proof = T::decode_body(profile, &mut reader)?;
     reader.finish()?;

@@ -17,11 +17,6 @@ use alloy_primitives::B256;
 
 /// The nodes left and right of the boundary between an older and a newer state of one log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(into = "crate::json::ProofRepr", try_from = "crate::json::ProofRepr")
-)]
 pub struct ConsistencyProof {
     profile: Profile,
     old_leaf_count: u64,

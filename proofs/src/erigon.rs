@@ -6,12 +6,13 @@
 
 use crate::codec::{Reader, put_digests};
 use crate::error::{DecodeError, ShapeError, VerifyError};
-use crate::hash::{Keccak256, Profile};
+use crate::hash::{Keccak256, LEAF_LEN, Profile};
 use crate::head::Head;
-use crate::inclusion::InclusionProof;
+use crate::inclusion::{InclusionProof, climb, path_len};
 use crate::leaf::Leaf;
 use crate::level::{MAX_ROOT_LEVEL, TWIG_LEVEL, TxNum, ancestor, is_null, root_level};
 use crate::range::RangeProof;
+use crate::verify::{check_head, check_root};
 use crate::witness::check_first_link;
 use alloc::vec::Vec;
 use alloy_primitives::B256;
@@ -19,7 +20,7 @@ use alloy_primitives::B256;
 /// Position, leaf hash and root: what a `ProofPath` holds beside its siblings.
 const PATH_FIXED: u64 = 8 + 32 + 32;
 /// One leaf of a `RangeWitness`: its position and its four words.
-const RANGE_LEAF_LEN: usize = 8 + 128;
+const RANGE_LEAF_LEN: usize = 8 + LEAF_LEN;
 
 /// `ProofPath`: the way from one leaf to a claimed root.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,7 +44,7 @@ pub struct Witness {
     pub leaf: Leaf,
 }
 
-/// `RangeWitness`: a run of leaves with the paths of the first and the last.
+/// `RangeWitness`: a range of leaves with the paths of the first and the last.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RangeWitness {
     /// Path of the first leaf.
@@ -58,16 +59,15 @@ impl ProofPath {
     /// The path that states the same as `proof` does for a leaf with `leaf_hash` under `root`.
     ///
     /// # Errors
-    /// [`VerifyError::Profile`] if the proof is not of the Keccak profile.
+    /// [`ShapeError::NotKeccak`] if the proof is not of the Keccak profile.
     pub fn from_inclusion(
         proof: &InclusionProof,
         leaf_hash: B256,
         root: B256,
-    ) -> Result<Self, VerifyError> {
+    ) -> Result<Self, ShapeError> {
         if proof.profile() != Profile::Keccak256 {
-            return Err(VerifyError::Profile {
+            return Err(ShapeError::NotKeccak {
                 found: proof.profile(),
-                trusted: Profile::Keccak256,
             });
         }
         Ok(Self {
@@ -91,20 +91,34 @@ impl ProofPath {
         )
     }
 
-    /// Checks that the path's leaf hash is leaf `tx_num` of the tree of `head`.
+    /// Checks that the path's leaf hash is leaf `tx_num` of the tree of `head`. No allocation.
     ///
     /// # Errors
     /// As [`InclusionProof::verify`]; also [`VerifyError::ClaimedRoot`] if the root in the path is
     /// not the head's, and [`VerifyError::Shape`] if the path does not fit the head's tree.
     pub fn verify(&self, head: &Head, tx_num: TxNum) -> Result<(), VerifyError> {
+        check_head(&Keccak256, head, Profile::Keccak256, head.leaf_count)?;
         if self.root != head.root {
             return Err(VerifyError::ClaimedRoot {
                 claimed: self.root,
                 trusted: head.root,
             });
         }
-        self.to_inclusion(head.leaf_count)?
-            .verify(head, tx_num, self.leaf_hash)
+        let expected = path_len(self.tx_num, head.leaf_count)?;
+        let found = self.siblings.len() as u64;
+        if found != expected {
+            return Err(ShapeError::DigestCount { expected, found }.into());
+        }
+        self.check_position(tx_num)?;
+        let root = climb(&Keccak256, self.leaf_hash.0, tx_num, &self.siblings);
+        check_root(root, head)
+    }
+
+    fn check_position(&self, expected: TxNum) -> Result<(), VerifyError> {
+        match self.tx_num {
+            found if found == expected => Ok(()),
+            found => Err(VerifyError::Position { found, expected }),
+        }
     }
 
     /// The bytes of a `ProofPath`.
@@ -121,13 +135,13 @@ impl ProofPath {
     /// Decodes what [`to_bytes`](Self::to_bytes) encodes.
     ///
     /// # Errors
-    /// [`DecodeError::Length`] if no tree has paths of this length.
+    /// [`DecodeError::PathLength`] if no tree has paths of this length.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let len = bytes.len() as u64;
         let siblings = len.saturating_sub(PATH_FIXED) / 32;
         let possible = u64::from(TWIG_LEVEL) + 1..=u64::from(MAX_ROOT_LEVEL);
         if !possible.contains(&siblings) || len != PATH_FIXED + siblings * 32 {
-            return Err(DecodeError::Length { found: len });
+            return Err(DecodeError::PathLength { found: len });
         }
         let mut reader = Reader::new(bytes);
         let path = Self {
@@ -161,6 +175,7 @@ impl Witness {
     /// As [`ProofPath::verify`]; also [`VerifyError::ClaimedLeafHash`] if the path starts at
     /// another leaf hash, and [`ShapeError::FirstLink`] if leaf 0 links to a leaf before it.
     pub fn verify(&self, head: &Head, tx_num: TxNum) -> Result<(), VerifyError> {
+        self.path.check_position(tx_num)?;
         check_first_link(tx_num, self.leaf.previous_leaf_hash)?;
         if self.leaf.hash(&Keccak256) != self.path.leaf_hash {
             return Err(VerifyError::ClaimedLeafHash { tx_num });
@@ -193,13 +208,15 @@ impl Witness {
 impl RangeWitness {
     /// Checks that the leaves are those at `from..to` in the tree of `head`.
     ///
-    /// The paths of the two ends hold the Merkle boundaries of the whole run, so the positions of
+    /// The paths of the two ends hold the Merkle boundaries of the whole range, so the positions of
     /// the leaves between them are proved too, and not only their chain.
     ///
     /// # Errors
-    /// As [`Witness::verify`] for either end and [`RangeProof::verify`] for the run;
-    /// [`VerifyError::BrokenChain`] if a leaf does not link to the one before it.
+    /// As [`Witness::verify`] for either end and [`RangeProof::verify`] for the range;
+    /// [`VerifyError::BrokenChain`] if a leaf does not link to the one before it, and
+    /// [`ShapeError::LastPath`] if there are several leaves and no path of the last.
     pub fn verify(&self, head: &Head, from: TxNum, to: TxNum) -> Result<(), VerifyError> {
+        check_last_path(self.leaves.len() as u64, self.last.is_some())?;
         let last = self.last.as_ref().unwrap_or(&self.first);
         let hashes = self.check_leaves(from, to)?;
         for (path, tx_num, hash) in [
@@ -263,8 +280,8 @@ impl RangeWitness {
     /// Decodes what [`to_bytes`](Self::to_bytes) encodes.
     ///
     /// # Errors
-    /// [`DecodeError`] names the first thing that is wrong; no leaves at all, or no path of the
-    /// last of several leaves, is [`ShapeError::Empty`].
+    /// [`DecodeError`] names the first thing that is wrong; no leaves at all is
+    /// [`ShapeError::Empty`], no path of the last of several leaves [`ShapeError::LastPath`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         let first = ProofPath::read_prefixed(&mut reader)?;
@@ -273,11 +290,12 @@ impl RangeWitness {
             len => Some(ProofPath::from_bytes(reader.take(len.into())?)?),
         };
         let count = u32::from_le_bytes(reader.array()?);
-        if count == 0 || (count > 1 && last.is_none()) {
+        if count == 0 {
             return Err(ShapeError::Empty.into());
         }
+        check_last_path(count.into(), last.is_some())?;
         let records = reader.arrays::<RANGE_LEAF_LEN>(count.into())?;
-        let leaves = records.iter().map(read_leaf).collect::<Result<_, _>>()?;
+        let leaves = records.iter().map(read_leaf).collect();
         reader.finish()?;
         Ok(Self {
             first,
@@ -287,13 +305,25 @@ impl RangeWitness {
     }
 }
 
-fn read_leaf(record: &[u8; RANGE_LEAF_LEN]) -> Result<(TxNum, Leaf), DecodeError> {
-    let mut reader = Reader::new(record);
-    let tx_num = TxNum(u64::from_le_bytes(reader.array()?));
-    Ok((tx_num, Leaf::from_bytes(&reader.array()?)))
+/// One leaf may stand without a path of its own as the last; several may not.
+fn check_last_path(leaves: u64, has_last: bool) -> Result<(), ShapeError> {
+    if leaves > 1 && !has_last {
+        Err(ShapeError::LastPath { leaves })
+    } else {
+        Ok(())
+    }
 }
 
-/// The siblings of the run from the paths of its ends: left ones from the first leaf's path,
+/// Cannot fail, so that collecting knows how many there will be and allocates exactly.
+fn read_leaf(record: &[u8; RANGE_LEAF_LEN]) -> (TxNum, Leaf) {
+    let (front, back) = record.split_at(8);
+    let (mut number, mut leaf) = ([0; 8], [0; LEAF_LEN]);
+    number.copy_from_slice(front);
+    leaf.copy_from_slice(back);
+    (TxNum(u64::from_le_bytes(number)), Leaf::from_bytes(&leaf))
+}
+
+/// The siblings of the range from the paths of its ends: left ones from the first leaf's path,
 /// right ones from the last leaf's.
 fn boundary(first: &ProofPath, last: &ProofPath, leaf_count: u64) -> Vec<B256> {
     let mut siblings = Vec::new();

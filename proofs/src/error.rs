@@ -1,11 +1,12 @@
 //! What can be wrong with a proof: its shape, its bytes, or what it claims.
 
+use crate::codec::Kind;
 use crate::hash::Profile;
 use crate::level::TxNum;
 use alloy_primitives::B256;
 use core::fmt;
 
-/// Positions and digest counts that cannot belong together.
+/// Parts of a proof that cannot belong together.
 ///
 /// Proof types check this when they are made, so a value of theirs always has the one shape that
 /// its positions and leaf count dictate.
@@ -56,6 +57,16 @@ pub enum ShapeError {
         /// Leaves given.
         found: u64,
     },
+    /// Erigon's form of a range of several leaves without the path of its last one.
+    LastPath {
+        /// Leaves given.
+        leaves: u64,
+    },
+    /// A form of Erigon's for another profile than Keccak: there is none.
+    NotKeccak {
+        /// The profile asked for.
+        found: Profile,
+    },
 }
 
 /// Why bytes are not a proof or a head.
@@ -102,12 +113,14 @@ pub enum DecodeError {
     Kind {
         /// The kind byte.
         found: u8,
+        /// The kind that was asked for; `None` if any known one would do.
+        expected: Option<u8>,
     },
     /// A head of an empty log with a root, or of a log with leaves and none.
     RootOfEmptyLog,
-    /// A length field that disagrees with what it measures.
-    Length {
-        /// The length read.
+    /// A `ProofPath` of Erigon's with a length that no path has.
+    PathLength {
+        /// Bytes that it has.
         found: u64,
     },
     /// Fields that cannot belong together.
@@ -217,6 +230,25 @@ impl fmt::Display for ShapeError {
             Self::LeafCount { expected, found } => {
                 write!(f, "expected {expected} leaves, found {found}")
             }
+            Self::LastPath { leaves } => {
+                write!(f, "{leaves} leaves need the path of the last one too")
+            }
+            Self::NotKeccak { found } => write!(
+                f,
+                "Erigon's forms exist for the profile keccak only, not for {found}"
+            ),
+        }
+    }
+}
+
+/// A kind byte, with its name if it has one.
+struct KindName(u8);
+
+impl fmt::Display for KindName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Kind::from_id(self.0) {
+            Some(kind) => write!(f, "{} ({})", self.0, kind.name()),
+            None => self.0.fmt(f),
         }
     }
 }
@@ -257,9 +289,26 @@ impl fmt::Display for DecodeError {
                 f,
                 "unknown leaf scheme {found}; known are 1 (state-root/1) and 2 (read-set/1)"
             ),
-            Self::Kind { found } => write!(f, "unexpected proof kind {found}"),
+            Self::Kind {
+                found,
+                expected: Some(expected),
+            } => write!(
+                f,
+                "a proof of kind {} where kind {} is expected",
+                KindName(*found),
+                KindName(*expected)
+            ),
+            Self::Kind {
+                found,
+                expected: None,
+            } => {
+                write!(f, "a proof of kind {}; known are 1 to 6", KindName(*found))
+            }
             Self::RootOfEmptyLog => f.write_str("the root of an empty log is zero, and only that"),
-            Self::Length { found } => write!(f, "length field {found} does not fit its content"),
+            Self::PathLength { found } => write!(
+                f,
+                "a ProofPath of {found} bytes; they have 8 + 32 * (U + 13), U from 1 to 53"
+            ),
             Self::Shape(shape) => shape.fmt(f),
         }
     }

@@ -109,66 +109,61 @@ impl<H: TreeHasher> Frontier<H> {
     /// The root; zero for an empty log. Costs at most one hash per level.
     #[must_use]
     pub fn root(&self) -> B256 {
-        B256::new(self.right_edge().root())
+        B256::new(self.partial_nodes().root())
     }
 
-    /// The partly filled nodes that the end of the log runs through. Costs as [`root`](Self::root).
-    #[must_use]
-    pub fn right_edge(&self) -> RightEdge {
+    /// The partly filled nodes at the end of the log. Costs as [`root`](Self::root).
+    pub(crate) fn partial_nodes(&self) -> PartialNodes {
         let leaf_count = self.leaf_count;
-        let mut edge = RightEdge {
+        let mut nodes = PartialNodes {
             profile: self.profile(),
             leaf_count,
             partial: [[0; 32]; 64],
         };
         if leaf_count == 0 {
-            return edge;
+            return nodes;
         }
         let start = leaf_count.trailing_zeros();
-        let mut node = null_hash(edge.profile, start);
+        let mut node = null_hash(nodes.profile, start);
         let levels = (start..root_level(leaf_count)).zip(start as usize..);
         for (level, slot) in levels {
-            let null = null_hash(edge.profile, level);
+            let null = null_hash(nodes.profile, level);
             let (left, right) = match self.peaks.get(slot) {
                 Some(peak) if ancestor(leaf_count, level) & 1 == 1 => (peak, &node),
                 _ => (&node, &null),
             };
             node = self.hasher.hash_node(level_tag(level + 1), left, right);
-            if let Some(partial) = edge.partial.get_mut(slot) {
+            if let Some(partial) = nodes.partial.get_mut(slot) {
                 *partial = node;
             }
         }
-        edge
+        nodes
     }
 }
 
 /// The nodes of a tree that cover its end: some leaves and some null ones, one node per level.
 #[derive(Clone, Debug)]
-pub struct RightEdge {
+pub(crate) struct PartialNodes {
     profile: Profile,
     leaf_count: u64,
     /// The partial node of level `slot + 1`.
     partial: [Digest; 64],
 }
 
-impl RightEdge {
+impl PartialNodes {
     /// Leaves in the tree.
-    #[must_use]
-    pub fn leaf_count(&self) -> u64 {
+    pub(crate) fn leaf_count(&self) -> u64 {
         self.leaf_count
     }
 
     /// Digest of the root; zero for an empty log.
-    #[must_use]
-    pub fn root(&self) -> Digest {
+    pub(crate) fn root(&self) -> Digest {
         self.partial(root_level(self.leaf_count))
     }
 
-    /// Any node of the tree; `complete` is asked for those that cover leaves only.
-    ///
-    /// # Errors
-    /// The error of `complete`.
-    pub fn node<E>(
+    /// Any node below the root or the root itself; `complete` is asked for those that cover leaves
+    /// only. Fails as `complete` does.
+    pub(crate) fn node<E>(
         &self,
         level: u32,
         index: u64,
@@ -188,5 +183,20 @@ impl RightEdge {
             .get((level as usize).wrapping_sub(1))
             .copied()
             .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "a log has less than 2^64 leaves")]
+    fn append_beyond_the_last_position_panics() {
+        let peak = |_, _| Ok::<_, core::convert::Infallible>([7; 32]);
+        let Ok(mut frontier) = Frontier::from_peaks(Profile::Keccak256, u64::MAX, peak);
+        frontier.append(&[]);
+        assert_eq!(frontier.leaf_count(), u64::MAX);
+        frontier.append(&[[1; 32]]);
     }
 }

@@ -28,16 +28,10 @@ pub type Digest = [u8; 32];
 
 /// Which hash functions a database, a head or a proof uses. Profiles are never mixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "lowercase")
-)]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Profile {
     /// Keccak-256, bit-compatible with generation G3 of the QMTree proof of concept. The default.
-    #[cfg_attr(feature = "serde", serde(rename = "keccak"))]
     Keccak256 = 1,
     /// BLAKE3, for speed where no EVM verifies.
     Blake3 = 2,
@@ -62,14 +56,26 @@ impl Profile {
             _ => None,
         }
     }
+
+    /// The name of the profile in text and JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Keccak256 => "keccak",
+            Self::Blake3 => "blake3",
+        }
+    }
+
+    /// The profile called `name`, if this version knows it.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.name() == name)
+    }
 }
 
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Keccak256 => "keccak",
-            Self::Blake3 => "blake3",
-        })
+        f.write_str(self.name())
     }
 }
 

@@ -12,15 +12,12 @@ const DOMAIN: &[u8; 13] = b"qmtree/head/1";
 
 /// What the words of an execution leaf mean. One scheme per database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Scheme {
     /// `preStateHash` is the root of the state log before the transaction. The default.
-    #[cfg_attr(feature = "serde", serde(rename = "state-root/1"))]
     StateRoot1 = 1,
     /// `preStateHash` is the root over the values that the transaction read.
-    #[cfg_attr(feature = "serde", serde(rename = "read-set/1"))]
     ReadSet1 = 2,
 }
 
@@ -40,14 +37,27 @@ impl Scheme {
             _ => None,
         }
     }
+
+    /// The name of the scheme in text and JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::StateRoot1 => "state-root/1",
+            Self::ReadSet1 => "read-set/1",
+        }
+    }
+
+    /// The scheme called `name`, if this version knows it.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let known = [Self::StateRoot1, Self::ReadSet1];
+        known.into_iter().find(|known| known.name() == name)
+    }
 }
 
 impl fmt::Display for Scheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::StateRoot1 => "state-root/1",
-            Self::ReadSet1 => "read-set/1",
-        })
+        f.write_str(self.name())
     }
 }
 
@@ -56,11 +66,6 @@ impl fmt::Display for Scheme {
 /// The root does not bind the number of leaves, so it never travels alone; [`Head::hash`] binds
 /// everything here. A verifier gets its head from a source it trusts, never from a proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(into = "crate::json::HeadRepr", try_from = "crate::json::HeadRepr")
-)]
 pub struct Head {
     /// EIP-155 chain id.
     pub chain_id: u64,

@@ -14,11 +14,6 @@ use alloy_primitives::B256;
 /// Null siblings are sent like others, so the path always has the length that the leaf count
 /// dictates: 12 digests up to 4095 leaves, 33 at 2^32.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(into = "crate::json::ProofRepr", try_from = "crate::json::ProofRepr")
-)]
 pub struct InclusionProof {
     profile: Profile,
     tx_num: TxNum,

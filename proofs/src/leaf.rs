@@ -5,11 +5,6 @@ use alloy_primitives::B256;
 
 /// The first three words of a leaf: all that the chain of leaves does not determine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "camelCase", deny_unknown_fields)
-)]
 pub struct LeafPayload {
     /// Commits to the state before the transaction, by the rule of the leaf scheme.
     pub pre_state_hash: B256,
@@ -21,11 +16,6 @@ pub struct LeafPayload {
 
 /// What one transaction commits to: four words, hashed together into its leaf hash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "camelCase", deny_unknown_fields)
-)]
 pub struct Leaf {
     /// Commits to the state before the transaction, by the rule of the leaf scheme.
     pub pre_state_hash: B256,

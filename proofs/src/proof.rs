@@ -1,6 +1,6 @@
 //! A proof of any kind, for callers that learn the kind from the bytes.
 
-use crate::codec::{Kind, kind_of};
+use crate::codec::{Kind, Wire, kind_of};
 use crate::consistency::ConsistencyProof;
 use crate::error::DecodeError;
 use crate::hash::Profile;
@@ -12,16 +12,11 @@ use alloc::vec::Vec;
 
 /// A proof of any kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(into = "crate::json::ProofRepr", try_from = "crate::json::ProofRepr")
-)]
 #[non_exhaustive]
 pub enum Proof {
     /// One leaf's position.
     Inclusion(InclusionProof),
-    /// The positions of a run of leaves.
+    /// The positions of a range of leaves.
     Range(RangeProof),
     /// The positions of a set of leaves.
     Multi(MultiProof),
@@ -29,7 +24,7 @@ pub enum Proof {
     Consistency(ConsistencyProof),
     /// One leaf and its position.
     Witness(Witness),
-    /// A run of leaves and their positions.
+    /// A range of leaves and their positions.
     RangeWitness(RangeWitness),
 }
 
@@ -48,10 +43,33 @@ macro_rules! each {
 }
 
 impl Proof {
+    /// The name of the kind, as in the JSON form.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        fn name<T: Wire>(_: &T) -> &'static str {
+            T::KIND.name()
+        }
+        each!(self, proof => name(proof))
+    }
+
+    /// Leaves in the tree under whose head the proof verifies; the newer tree of a consistency
+    /// proof.
+    #[must_use]
+    pub fn leaf_count(&self) -> u64 {
+        match self {
+            Self::Inclusion(proof) => proof.leaf_count(),
+            Self::Range(proof) => proof.leaf_count(),
+            Self::Multi(proof) => proof.leaf_count(),
+            Self::Consistency(proof) => proof.leaf_count(),
+            Self::Witness(witness) => witness.proof().leaf_count(),
+            Self::RangeWitness(witness) => witness.proof().leaf_count(),
+        }
+    }
+
     /// The hash rules of the tree.
     #[must_use]
     pub fn profile(&self) -> Profile {
-        each!(self, proof => crate::codec::Wire::profile(proof))
+        each!(self, proof => Wire::profile(proof))
     }
 
     /// The canonical encoding of docs/FORMAT.md, section 3.
@@ -65,20 +83,18 @@ impl Proof {
     /// # Errors
     /// [`DecodeError`] names the first thing that is wrong.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        const INCLUSION: u8 = Kind::Inclusion as u8;
-        const RANGE: u8 = Kind::Range as u8;
-        const MULTI: u8 = Kind::Multi as u8;
-        const CONSISTENCY: u8 = Kind::Consistency as u8;
-        const WITNESS: u8 = Kind::Witness as u8;
-        const RANGE_WITNESS: u8 = Kind::RangeWitness as u8;
-        match kind_of(bytes)? {
-            INCLUSION => InclusionProof::from_bytes(bytes).map(Self::Inclusion),
-            RANGE => RangeProof::from_bytes(bytes).map(Self::Range),
-            MULTI => MultiProof::from_bytes(bytes).map(Self::Multi),
-            CONSISTENCY => ConsistencyProof::from_bytes(bytes).map(Self::Consistency),
-            WITNESS => Witness::from_bytes(bytes).map(Self::Witness),
-            RANGE_WITNESS => RangeWitness::from_bytes(bytes).map(Self::RangeWitness),
-            found => Err(DecodeError::Kind { found }),
+        let found = kind_of(bytes)?;
+        let kind = Kind::from_id(found).ok_or(DecodeError::Kind {
+            found,
+            expected: None,
+        })?;
+        match kind {
+            Kind::Inclusion => InclusionProof::from_bytes(bytes).map(Self::Inclusion),
+            Kind::Range => RangeProof::from_bytes(bytes).map(Self::Range),
+            Kind::Multi => MultiProof::from_bytes(bytes).map(Self::Multi),
+            Kind::Consistency => ConsistencyProof::from_bytes(bytes).map(Self::Consistency),
+            Kind::Witness => Witness::from_bytes(bytes).map(Self::Witness),
+            Kind::RangeWitness => RangeWitness::from_bytes(bytes).map(Self::RangeWitness),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::consistency::ConsistencyProof;
 use crate::error::{ProveError, ShapeError};
-use crate::frontier::{Frontier, RightEdge};
+use crate::frontier::{Frontier, PartialNodes};
 use crate::hash::{Digest, Profile, TreeHasher};
 use crate::inclusion::{InclusionProof, path_len};
 use crate::level::TxNum;
@@ -38,36 +38,36 @@ impl<S: NodeSource + ?Sized> NodeSource for &S {
 pub struct Prover<S> {
     source: S,
     profile: Profile,
-    edge: RightEdge,
+    partial: PartialNodes,
 }
 
 impl<S: NodeSource> Prover<S> {
     /// A prover for the first `leaf_count` leaves of `source`.
     ///
-    /// Reads the peaks and hashes the right edge: at most 64 reads and 64 hashes.
+    /// Reads the peaks and hashes the nodes above them: at most 64 reads and 64 hashes.
     ///
     /// # Errors
     /// The first error of the source.
     pub fn new(source: S, hasher: &impl TreeHasher, leaf_count: u64) -> Result<Self, S::Error> {
         let peak = |level, index| source.node(level, index);
-        let edge = Frontier::from_peaks(hasher, leaf_count, peak)?.right_edge();
+        let partial = Frontier::from_peaks(hasher, leaf_count, peak)?.partial_nodes();
         Ok(Self {
             source,
             profile: hasher.profile(),
-            edge,
+            partial,
         })
     }
 
     /// Leaves in the tree that the proofs are about.
     #[must_use]
     pub fn leaf_count(&self) -> u64 {
-        self.edge.leaf_count()
+        self.partial.leaf_count()
     }
 
     /// Root of that tree.
     #[must_use]
     pub fn root(&self) -> B256 {
-        B256::new(self.edge.root())
+        B256::new(self.partial.root())
     }
 
     /// Proves the position of one leaf. Reads at most one node per level.
@@ -154,7 +154,7 @@ impl<S: NodeSource> Prover<S> {
     }
 
     fn node(&self, level: u32, index: u64) -> Result<B256, S::Error> {
-        self.edge
+        self.partial
             .node(level, index, |level, index| self.source.node(level, index))
             .map(B256::new)
     }

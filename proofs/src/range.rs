@@ -11,15 +11,10 @@ use crate::verify::{check_head, check_root};
 use alloc::vec::Vec;
 use alloy_primitives::B256;
 
-/// The nodes left and right of a run of leaves, at most two per level.
+/// The nodes left and right of a range of leaves, at most two per level.
 ///
 /// It proves positions by their Merkle boundaries, not by a chain between two proven ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(into = "crate::json::ProofRepr", try_from = "crate::json::ProofRepr")
-)]
 pub struct RangeProof {
     profile: Profile,
     from: TxNum,
@@ -119,16 +114,19 @@ impl RangeProof {
         from: TxNum,
         leaf_hashes: &[B256],
     ) -> Result<(), VerifyError> {
-        let leaves = leaf_hashes.iter().map(|hash| hash.0);
-        self.verify_digests(hasher, head, from, leaves)
+        self.check_claim(hasher, head, from, leaf_hashes.len() as u64)?;
+        let mut nodes = Self::room_for(leaf_hashes.len());
+        nodes.extend(leaf_hashes.iter().map(|hash| hash.0));
+        check_root(self.fold(hasher, nodes), head)
     }
 
-    pub(crate) fn verify_digests(
+    /// All that can be checked before hashing: the head, and what the proof is about.
+    pub(crate) fn check_claim(
         &self,
         hasher: &impl TreeHasher,
         head: &Head,
         from: TxNum,
-        leaves: impl ExactSizeIterator<Item = Digest>,
+        expected: u64,
     ) -> Result<(), VerifyError> {
         check_head(hasher, head, self.profile, self.leaf_count)?;
         if self.from != from {
@@ -137,23 +135,25 @@ impl RangeProof {
                 expected: from,
             });
         }
-        let expected = leaves.len() as u64;
         if self.covered() != expected {
             return Err(VerifyError::Coverage {
                 found: self.covered(),
                 expected,
             });
         }
-        // One place more at either end, so that siblings fit without another allocation.
-        let mut nodes = Vec::with_capacity(leaves.len() + 2);
-        nodes.extend(leaves);
-        check_root(self.fold(hasher, nodes), head)
+        Ok(())
     }
 
-    /// The root above the leaves of the range.
-    fn fold(&self, hasher: &impl TreeHasher, mut nodes: Vec<Digest>) -> Digest {
+    /// Room for so many leaf hashes, and for a sibling at either end.
+    pub(crate) fn room_for(leaves: usize) -> Vec<Digest> {
+        Vec::with_capacity(leaves + 2)
+    }
+
+    /// The root above the leaves of the range, which `nodes` holds.
+    pub(crate) fn fold(&self, hasher: &impl TreeHasher, mut nodes: Vec<Digest>) -> Digest {
         let mut siblings = self.siblings.iter().map(|sibling| sibling.0);
-        let mut parents = Vec::with_capacity(nodes.len() / 2 + 2);
+        // At most one parent more than half the leaves, and then again a sibling at either end.
+        let mut parents = Vec::with_capacity(nodes.len() / 2 + 3);
         for level in 0..root_level(self.leaf_count) {
             let (first, last) = (ancestor(self.from.0, level), ancestor(self.to.0 - 1, level));
             let null = null_hash(self.profile, level);

@@ -8,17 +8,13 @@ use crate::inclusion::{InclusionProof, path_len};
 use crate::leaf::{Leaf, LeafPayload};
 use crate::level::TxNum;
 use crate::range::RangeProof;
+use crate::verify::check_root;
 use alloc::vec;
 use alloc::vec::Vec;
 use alloy_primitives::B256;
 
 /// One leaf and its inclusion proof.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(into = "crate::json::ProofRepr", try_from = "crate::json::ProofRepr")
-)]
 pub struct Witness {
     leaf: Leaf,
     proof: InclusionProof,
@@ -64,19 +60,13 @@ impl Witness {
         head: &Head,
         tx_num: TxNum,
     ) -> Result<(), VerifyError> {
-        check_first_link(tx_num, self.leaf.previous_leaf_hash)?;
         self.proof
             .verify_with(hasher, head, tx_num, self.leaf.hash(hasher))
     }
 }
 
-/// A run of leaves and its range proof. Links inside the run are not sent: they follow.
+/// A range of leaves and its proof. Links inside the range are not sent: they follow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(into = "crate::json::ProofRepr", try_from = "crate::json::ProofRepr")
-)]
 pub struct RangeWitness {
     previous_leaf_hash: B256,
     payloads: Vec<[u8; PAYLOAD_LEN]>,
@@ -84,12 +74,12 @@ pub struct RangeWitness {
 }
 
 impl RangeWitness {
-    /// A witness from its parts: the hash of the leaf before the run, the payloads of its leaves
+    /// A witness from its parts: the hash of the leaf before the range, the payloads of its leaves
     /// as bytes, and the proof of their positions.
     ///
     /// # Errors
     /// [`ShapeError::LeafCount`] if there are not as many payloads as the proof covers,
-    /// [`ShapeError::FirstLink`] if the run starts at leaf 0 and links to a leaf before it.
+    /// [`ShapeError::FirstLink`] if the range starts at leaf 0 and links to a leaf before it.
     pub fn new(
         previous_leaf_hash: B256,
         payloads: Vec<[u8; PAYLOAD_LEN]>,
@@ -107,7 +97,7 @@ impl RangeWitness {
         })
     }
 
-    /// Hash of the leaf before the run, zero if the run starts at leaf 0.
+    /// Hash of the leaf before the range, zero if the range starts at leaf 0.
     #[must_use]
     pub fn previous_leaf_hash(&self) -> B256 {
         self.previous_leaf_hash
@@ -118,6 +108,12 @@ impl RangeWitness {
         self.payloads.iter().map(LeafPayload::from_bytes)
     }
 
+    /// The same as bytes.
+    #[cfg(feature = "serde")]
+    pub(crate) fn payload_bytes(&self) -> &[[u8; PAYLOAD_LEN]] {
+        &self.payloads
+    }
+
     /// The proof of their positions.
     #[must_use]
     pub fn proof(&self) -> &RangeProof {
@@ -126,7 +122,8 @@ impl RangeWitness {
 
     /// Checks that the leaves, linked to one another, are those at `from..to` of `head`'s tree.
     ///
-    /// Costs about two hashes per leaf, one of them serial. Never panics.
+    /// Costs about two hashes per leaf, one of them serial, and none if the head or the positions
+    /// are not those of the proof. Allocates one and a half digests per leaf. Never panics.
     ///
     /// # Errors
     /// As [`RangeProof::verify`].
@@ -151,10 +148,20 @@ impl RangeWitness {
                 expected: to,
             });
         }
+        let leaves = self.payloads.len();
+        self.proof.check_claim(hasher, head, from, leaves as u64)?;
+        let mut nodes = RangeProof::room_for(leaves);
+        nodes.resize(leaves, [0; 32]);
+        hasher.chain_leaves(self.previous_leaf_hash.0, &self.payloads, &mut nodes);
+        check_root(self.proof.fold(hasher, nodes), head)
+    }
+
+    /// The hashes of the leaves, in order, as they follow from the chain. One serial hash each.
+    #[must_use]
+    pub fn leaf_hashes(&self, hasher: &impl TreeHasher) -> Vec<B256> {
         let mut hashes = vec![[0; 32]; self.payloads.len()];
         hasher.chain_leaves(self.previous_leaf_hash.0, &self.payloads, &mut hashes);
-        self.proof
-            .verify_digests(hasher, head, from, hashes.into_iter())
+        hashes.into_iter().map(B256::new).collect()
     }
 }
 

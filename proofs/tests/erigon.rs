@@ -10,7 +10,10 @@ mod common;
 
 use common::{Naive, log};
 use qmtree_proofs::erigon::{ProofPath, RangeWitness, Witness};
-use qmtree_proofs::{DecodeError, Head, Leaf, MemoryLog, Profile, ShapeError, TxNum, VerifyError};
+use qmtree_proofs::{
+    DecodeError, Digest, Head, Leaf, MemoryLog, NodeSource, Profile, Prover, ShapeError,
+    TreeHasher, TxNum, VerifyError,
+};
 
 const KECCAK: Profile = Profile::Keccak256;
 
@@ -123,7 +126,7 @@ fn paths_that_no_tree_has_do_not_decode() {
     let short = bytes[..8 + 13 * 32].to_vec();
     assert_eq!(
         ProofPath::from_bytes(&short),
-        Err(DecodeError::Length { found: 424 })
+        Err(DecodeError::PathLength { found: 424 })
     );
     for len in [0, 7, 8, 71, 72, 455, 457, 72 + 65 * 32] {
         let mut bytes = bytes.clone();
@@ -180,8 +183,66 @@ fn every_flipped_bit_cut_and_extension_is_refused() {
 
 #[test]
 fn a_chain_between_two_proven_ends_is_not_enough() {
-    // A log whose leaves 10..15 do not link: another run between the same ends would satisfy a
-    // check of ends and chain if a prover could choose what it links to. Merkle boundaries do not.
+    // A tree that holds other leaves at 11..14 than those that link its leaves 10 and 14: the
+    // ends are proved and the chain between them is whole, but it is not what the tree holds.
+    let (log, _) = setup(100);
+    let mut hashes: Vec<Digest> = (0..100)
+        .map(|i| log.leaf_hash(TxNum(i)).unwrap().0)
+        .collect();
+    for junk in &mut hashes[11..14] {
+        junk[0] ^= 1;
+    }
+    let mut levels = vec![hashes];
+    for tag in 0..7 {
+        let pairs = levels.last().unwrap().chunks_exact(2);
+        let parents = pairs.map(|pair| KECCAK.hash_node(tag, &pair[0], &pair[1]));
+        levels.push(parents.collect());
+    }
+    let prover = Prover::new(Nodes(levels), &KECCAK, 100).unwrap();
+    let head = Head {
+        root: prover.root(),
+        ..Naive::new(KECCAK, 100).head(100)
+    };
+    let path = |i: u64| {
+        let proof = prover.inclusion(TxNum(i)).unwrap();
+        let hash = log.leaf_hash(TxNum(i)).unwrap();
+        ProofPath::from_inclusion(&proof, hash, head.root).unwrap()
+    };
+    let forged = RangeWitness {
+        first: path(10),
+        last: Some(path(14)),
+        leaves: range(&log, &head, 10, 15).leaves,
+    };
+    forged.first.verify(&head, TxNum(10)).unwrap();
+    forged
+        .last
+        .as_ref()
+        .unwrap()
+        .verify(&head, TxNum(14))
+        .unwrap();
+    for (leaf, next) in forged.leaves.iter().zip(&forged.leaves[1..]) {
+        assert_eq!(leaf.1.hash(&KECCAK), next.1.previous_leaf_hash);
+    }
+    assert!(matches!(
+        forged.verify(&head, TxNum(10), TxNum(15)),
+        Err(VerifyError::RootMismatch { .. })
+    ));
+}
+
+/// Complete nodes by level.
+struct Nodes(Vec<Vec<Digest>>);
+
+impl NodeSource for Nodes {
+    type Error = ();
+
+    fn node(&self, level: u32, index: u64) -> Result<Digest, ()> {
+        let level = self.0.get(level as usize).ok_or(())?;
+        level.get(index as usize).copied().ok_or(())
+    }
+}
+
+#[test]
+fn broken_chains_wrong_counts_and_missing_ends_are_refused() {
     let (log, head) = setup(100);
     let mut forged = range(&log, &head, 10, 15);
     forged.leaves[2].1 = Leaf {
@@ -202,11 +263,19 @@ fn a_chain_between_two_proven_ends_is_not_enough() {
     // Several leaves need the last one's path.
     let mut endless = range(&log, &head, 10, 15);
     endless.last = None;
+    let missing = ShapeError::LastPath { leaves: 5 };
     assert_eq!(
         RangeWitness::from_bytes(&endless.to_bytes()),
-        Err(DecodeError::Shape(ShapeError::Empty))
+        Err(DecodeError::Shape(missing))
     );
-    endless.verify(&head, TxNum(10), TxNum(15)).unwrap_err();
+    assert_eq!(
+        endless.verify(&head, TxNum(10), TxNum(15)),
+        Err(VerifyError::Shape(missing))
+    );
+    assert_eq!(
+        missing.to_string(),
+        "5 leaves need the path of the last one too"
+    );
     let empty = RangeWitness {
         leaves: vec![],
         ..endless
@@ -239,5 +308,30 @@ fn a_root_inside_the_proof_is_compared_and_never_trusted() {
     assert_eq!(claimed.verify(&head, TxNum(5)), Err(error));
     let blake3 = common::log(Profile::Blake3, 3);
     let proof = blake3.prover(3).unwrap().inclusion(TxNum(1)).unwrap();
-    ProofPath::from_inclusion(&proof, head.root, head.root).unwrap_err();
+    let error = ProofPath::from_inclusion(&proof, head.root, head.root).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Erigon's forms exist for the profile keccak only, not for blake3"
+    );
+    let foreign = Head {
+        profile: Profile::Blake3,
+        ..head
+    };
+    assert_eq!(
+        path(&log, &head, 5).verify(&foreign, TxNum(5)),
+        Err(VerifyError::Profile {
+            found: KECCAK,
+            trusted: Profile::Blake3
+        })
+    );
+}
+
+#[test]
+fn the_position_is_checked_before_the_link() {
+    let (log, head) = setup(100);
+    let error = Err(VerifyError::Position {
+        found: TxNum(5),
+        expected: TxNum(0),
+    });
+    assert_eq!(witness(&log, &head, 5).verify(&head, TxNum(0)), error);
 }

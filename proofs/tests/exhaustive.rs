@@ -8,8 +8,14 @@
 
 mod common;
 
+use alloy_primitives::B256;
 use common::{EDGES, Naive, log};
-use qmtree_proofs::{Frontier, Profile, Prover, TxNum, root_level};
+use qmtree_proofs::{
+    ConsistencyProof, Digest, Frontier, Head, InclusionProof, Leaf, MultiProof, NodeSource,
+    Profile, Prover, RangeProof, RangeWitness, ShapeError, TreeHasher, TxNum, VerifyError, Witness,
+    null_hash, root_level,
+};
+use std::collections::BTreeSet;
 
 /// Positions worth a look in a log of `n` leaves.
 fn positions(n: u64) -> Vec<u64> {
@@ -157,28 +163,176 @@ fn frontier_gives_every_root_whatever_the_batches() {
     }
 }
 
+/// A log whose leaves all have one hash: each complete node follows from its level alone.
+struct Uniform([Digest; 64]);
+
+impl Uniform {
+    const LEAF: Digest = [7; 32];
+
+    fn new(profile: Profile) -> Self {
+        let mut nodes = [Self::LEAF; 64];
+        for level in 1..64 {
+            let below = nodes[level - 1];
+            let tag = if level < 12 { level - 1 } else { level };
+            nodes[level] = profile.hash_node(tag as u8, &below, &below);
+        }
+        Self(nodes)
+    }
+}
+
+impl NodeSource for Uniform {
+    type Error = std::convert::Infallible;
+
+    fn node(&self, level: u32, _: u64) -> Result<Digest, Self::Error> {
+        Ok(self.0[level as usize])
+    }
+}
+
+/// The root of `n` such leaves, from the definition: halves that are full, null or again this.
+fn uniform_root(profile: Profile, nodes: &Uniform, n: u64) -> Digest {
+    fn node(profile: Profile, nodes: &Uniform, level: u32, leaves: u128) -> Digest {
+        let full = 1u128 << level;
+        if leaves == 0 {
+            return null_hash(profile, level);
+        } else if leaves == full {
+            return nodes.0[level as usize];
+        }
+        let left = node(profile, nodes, level - 1, leaves.min(full / 2));
+        let right = node(profile, nodes, level - 1, leaves.saturating_sub(full / 2));
+        let tag = if level < 12 { level - 1 } else { level };
+        profile.hash_node(tag as u8, &left, &right)
+    }
+    node(profile, nodes, Naive::root_level(n), n.into())
+}
+
 #[test]
-fn prover_over_peaks_alone_has_the_root_of_huge_logs() {
-    // No log of 2^40 leaves is at hand, but its peaks can be made up.
-    for leaf_count in [1 << 32, (1 << 40) + 12_345, u64::MAX >> 1, u64::MAX] {
-        let peak = |level: u32, index: u64| {
-            Ok::<_, std::convert::Infallible>(common::keccak(&[
-                &level.to_be_bytes(),
-                &index.to_be_bytes(),
-            ]))
+fn every_kind_proves_and_verifies_at_extreme_leaf_counts() {
+    let middle = [4095, 4096, 1 << 32];
+    let top = [
+        (1 << 63) - 1,
+        1 << 63,
+        (1 << 63) + 1,
+        u64::MAX - 1,
+        u64::MAX,
+    ];
+    for profile in Profile::ALL {
+        let nodes = Uniform::new(profile);
+        for n in [1].into_iter().chain(middle).chain(top) {
+            let Ok(prover) = Prover::new(&nodes, &profile, n);
+            let head = Head {
+                leaf_count: n,
+                root: B256::new(uniform_root(profile, &nodes, n)),
+                ..Head::empty(common::CHAIN_ID, profile, common::SCHEME)
+            };
+            assert_eq!(prover.root(), head.root, "{profile} {n} leaves");
+            assert_eq!(root_level(n), Naive::root_level(n));
+            check_leaves(&prover, &head);
+            check_consistency(&prover, &head);
+        }
+    }
+}
+
+fn check_leaves(prover: &Prover<&Uniform>, head: &Head) {
+    let (n, leaf, other) = (head.leaf_count, B256::new(Uniform::LEAF), B256::ZERO);
+    for i in [0, n / 2, n - 1] {
+        let proof = prover.inclusion(TxNum(i)).unwrap();
+        let proof = InclusionProof::from_bytes(&proof.to_bytes()).unwrap();
+        proof.verify(head, TxNum(i), leaf).unwrap();
+        proof.verify(head, TxNum(i), other).unwrap_err();
+        for from in [i, i.saturating_sub(3), i.saturating_sub(2048)] {
+            let proof = prover.range(TxNum(from), TxNum(i + 1)).unwrap();
+            let proof = RangeProof::from_bytes(&proof.to_bytes()).unwrap();
+            let mut leaves = vec![leaf; (i + 1 - from) as usize];
+            proof.verify(head, TxNum(from), &leaves).unwrap();
+            leaves[0] = other;
+            proof.verify(head, TxNum(from), &leaves).unwrap_err();
+        }
+    }
+    let set = [0, n / 3, n / 2, n.saturating_sub(2), n - 1];
+    let set: Vec<_> = BTreeSet::from(set).into_iter().map(TxNum).collect();
+    let proof = prover.multi(&set).unwrap();
+    let proof = MultiProof::from_bytes(&proof.to_bytes()).unwrap();
+    let mut leaves: Vec<_> = set.iter().map(|i| (*i, leaf)).collect();
+    proof.verify(head, &leaves).unwrap();
+    leaves[0].1 = other;
+    proof.verify(head, &leaves).unwrap_err();
+}
+
+fn check_consistency(prover: &Prover<&Uniform>, head: &Head) {
+    let (n, nodes) = (head.leaf_count, Uniform::new(head.profile));
+    let olds = [1, 2, 4095, 4096, n / 2, n / 2 + 1, n - 1, 1 << 62, 1 << 63];
+    for m in olds.into_iter().filter(|m| (1..n).contains(m)) {
+        let mut old = Head {
+            leaf_count: m,
+            root: B256::new(uniform_root(head.profile, &nodes, m)),
+            ..*head
         };
-        struct Peaks<F>(F);
-        impl<F: Fn(u32, u64) -> Result<[u8; 32], std::convert::Infallible>>
-            qmtree_proofs::NodeSource for Peaks<F>
-        {
-            type Error = std::convert::Infallible;
-            fn node(&self, level: u32, index: u64) -> Result<[u8; 32], Self::Error> {
-                (self.0)(level, index)
+        let proof = prover.consistency(m).unwrap();
+        let proof = ConsistencyProof::from_bytes(&proof.to_bytes()).unwrap();
+        proof.verify(&old, head).unwrap();
+        old.root.0[0] ^= 1;
+        proof.verify(&old, head).unwrap_err();
+    }
+}
+
+#[test]
+fn witnesses_prove_and_verify_at_extreme_leaf_counts() {
+    // One leaf that can be a preimage, and made-up digests beside its path.
+    for profile in Profile::ALL {
+        let leaf = Leaf {
+            previous_leaf_hash: B256::repeat_byte(9),
+            ..Leaf::default()
+        };
+        for n in [4096, 1 << 32, 1 << 63, (1 << 63) + 1, u64::MAX] {
+            for i in [1, n / 2, n - 1].map(TxNum) {
+                let siblings = vec![B256::repeat_byte(5); Naive::root_level(n) as usize];
+                let mut node = leaf.hash(&profile).0;
+                for (sibling, level) in siblings.iter().zip(0u8..) {
+                    let tag = if level < 11 { level } else { level + 1 };
+                    node = if i.0 >> level & 1 == 1 {
+                        profile.hash_node(tag, &sibling.0, &node)
+                    } else {
+                        profile.hash_node(tag, &node, &sibling.0)
+                    };
+                }
+                let head = Head {
+                    leaf_count: n,
+                    root: B256::new(node),
+                    ..Head::empty(common::CHAIN_ID, profile, common::SCHEME)
+                };
+                let proof = InclusionProof::new(profile, i, n, siblings).unwrap();
+                let witness = Witness::new(leaf, proof).unwrap();
+                let witness = Witness::from_bytes(&witness.to_bytes()).unwrap();
+                witness.verify(&head, i).unwrap();
+                witness.verify(&head, TxNum(i.0 - 1)).unwrap_err();
+                check_range_witness(profile, leaf, i, &head);
             }
         }
-        let Ok(prover) = Prover::new(Peaks(peak), &Profile::Keccak256, leaf_count);
-        let Ok(frontier) = Frontier::from_peaks(Profile::Keccak256, leaf_count, peak);
-        assert_eq!(prover.root(), frontier.root());
-        assert_eq!(root_level(leaf_count), Naive::root_level(leaf_count));
     }
+}
+
+/// The range of that leaf alone, in a tree with made-up siblings.
+fn check_range_witness(profile: Profile, leaf: Leaf, i: TxNum, head: &Head) {
+    let next = TxNum(i.0 + 1);
+    let make = |siblings| RangeProof::new(profile, i, next, head.leaf_count, siblings);
+    let Err(ShapeError::DigestCount { expected, .. }) = make(vec![]) else {
+        panic!("a range of one leaf has siblings");
+    };
+    let proof = make(vec![B256::repeat_byte(5); expected as usize]).unwrap();
+    let payloads = vec![leaf.payload().to_bytes()];
+    let witness = RangeWitness::new(leaf.previous_leaf_hash, payloads, proof).unwrap();
+    let witness = RangeWitness::from_bytes(&witness.to_bytes()).unwrap();
+    assert_eq!(witness.leaf_hashes(&profile), [leaf.hash(&profile)]);
+    let Err(VerifyError::RootMismatch { computed, .. }) = witness.verify(head, i, next) else {
+        // Without null nodes beside the path it is the very tree of the single proof.
+        return;
+    };
+    let head = Head {
+        root: computed,
+        ..*head
+    };
+    witness.verify(&head, i, next).unwrap();
+    witness.verify(&head, i, i).unwrap_err();
+    let before = TxNum(i.0 - 1);
+    witness.verify(&head, before, next).unwrap_err();
 }

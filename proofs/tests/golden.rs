@@ -36,7 +36,7 @@ fn bytes(value: &Value) -> Vec<u8> {
 }
 
 fn hash(value: &Value) -> B256 {
-    serde_json::from_value(value.clone()).unwrap()
+    value.as_str().unwrap().parse().unwrap()
 }
 
 fn number(value: &Value) -> u64 {

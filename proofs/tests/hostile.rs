@@ -8,10 +8,12 @@
 
 mod common;
 
+use alloy_primitives::B256;
 use common::{CHAIN_ID, Naive, SCHEME, log};
 use qmtree_proofs::{
-    ConsistencyProof, DecodeError, Head, InclusionProof, MultiProof, Profile, Proof, RangeProof,
-    RangeWitness, ShapeError, TxNum, VerifyError, Witness,
+    ConsistencyProof, DecodeError, Digest, Head, InclusionProof, LEAF_LEN, MultiProof, PAIR_LEN,
+    PAYLOAD_LEN, Profile, Proof, RangeProof, RangeWitness, ShapeError, TreeHasher, TxNum,
+    VerifyError, Witness,
 };
 
 type Verify = Box<dyn Fn(&Proof) -> Result<(), VerifyError>>;
@@ -352,6 +354,92 @@ fn duplicate_unsorted_and_empty_sets_are_refused() {
 }
 
 #[test]
+fn a_range_that_ends_one_behind_the_last_leaf_is_refused() {
+    for profile in Profile::ALL {
+        for n in [1, 4, 6, 7, 100, 2047, 2048, 4095] {
+            let outside = ShapeError::OutsideTree {
+                tx_num: TxNum(n),
+                leaf_count: n,
+            };
+            for digests in 0..=70 {
+                let siblings = vec![B256::repeat_byte(3); digests];
+                let made = RangeProof::new(profile, TxNum(n - 1), TxNum(n + 1), n, siblings);
+                assert_eq!(made, Err(outside), "{n} leaves, {digests} digests");
+                let mut bytes = vec![b'Q', b'M', b'P', b'F', 1, profile.id(), 2];
+                for field in [n - 1, n + 1, n] {
+                    bytes.extend_from_slice(&field.to_be_bytes());
+                }
+                bytes.resize(bytes.len() + 32 * digests, 3);
+                assert_eq!(
+                    RangeProof::from_bytes(&bytes),
+                    Err(DecodeError::Shape(outside))
+                );
+            }
+        }
+    }
+}
+
+/// Hashes nothing: a check that comes to hashing has come too far.
+#[derive(Debug)]
+struct Untouchable(Profile);
+
+impl TreeHasher for Untouchable {
+    fn profile(&self) -> Profile {
+        self.0
+    }
+
+    fn hash_leaves(&self, _: &[[u8; LEAF_LEN]], _: &mut [Digest]) {
+        panic!("leaves were hashed");
+    }
+
+    fn hash_nodes(&self, _: u8, _: &[[u8; PAIR_LEN]], _: &mut [Digest]) {
+        panic!("nodes were hashed");
+    }
+
+    fn chain_leaves(&self, _: Digest, _: &[[u8; PAYLOAD_LEN]], _: &mut [Digest]) -> Digest {
+        panic!("leaves were hashed");
+    }
+}
+
+#[test]
+fn a_range_witness_for_another_head_or_position_costs_no_hash() {
+    let profile = Profile::Keccak256;
+    let (mut naive, log) = (Naive::new(profile, 50), log(profile, 50));
+    let (prover, head) = (log.prover(50).unwrap(), naive.head(50));
+    let (from, to) = (TxNum(7), TxNum(20));
+    let payloads = log.payloads(from, to).unwrap().to_vec();
+    let range = prover.range(from, to).unwrap();
+    let witness = RangeWitness::new(naive.leaf_hash(6), payloads, range).unwrap();
+    witness.verify(&head, from, to).unwrap();
+    assert_eq!(witness.leaf_hashes(&profile), naive.hashes(7..20));
+    let none = Untouchable(profile);
+    let foreign = Head {
+        profile: Profile::Blake3,
+        ..head
+    };
+    for head in [naive.head(49), foreign] {
+        witness.verify_with(&none, &head, from, to).unwrap_err();
+    }
+    for (from, to) in [(8, 20), (7, 19), (7, 21), (6, 20), (0, 20)] {
+        let (from, to) = (TxNum(from), TxNum(to));
+        witness.verify_with(&none, &head, from, to).unwrap_err();
+    }
+}
+
+#[test]
+fn a_witness_that_is_asked_about_leaf_0_fails_for_its_position() {
+    let profile = Profile::Keccak256;
+    let (mut naive, log) = (Naive::new(profile, 50), log(profile, 50));
+    let proof = log.prover(50).unwrap().inclusion(TxNum(5)).unwrap();
+    let witness = Witness::new(log.leaf(TxNum(5)).unwrap(), proof).unwrap();
+    let error = Err(VerifyError::Position {
+        found: TxNum(5),
+        expected: TxNum(0),
+    });
+    assert_eq!(witness.verify(&naive.head(50), TxNum(0)), error);
+}
+
+#[test]
 fn counts_that_no_input_can_hold_are_refused_before_anything_is_allocated() {
     let header = |kind: u8| [b'Q', b'M', b'P', b'F', 1, 1, kind].to_vec();
     let mut multi = header(3);
@@ -438,8 +526,8 @@ fn leaf_0_links_to_nothing() {
         leaf.previous_leaf_hash.0[0] = 1;
         let range = log.prover(1).unwrap().range(TxNum(0), TxNum(1)).unwrap();
         let payloads = vec![leaf.payload().to_bytes()];
-        let run = RangeWitness::new(leaf.previous_leaf_hash, payloads, range.clone());
-        assert_eq!(run, Err(ShapeError::FirstLink));
+        let made = RangeWitness::new(leaf.previous_leaf_hash, payloads, range.clone());
+        assert_eq!(made, Err(ShapeError::FirstLink));
         assert_eq!(
             Witness::new(leaf, proof.clone()),
             Err(ShapeError::FirstLink)
@@ -483,5 +571,18 @@ fn errors_say_what_is_wrong_and_what_to_do() {
             leaf_count: 7
         }),
         "no leaf 7 in a tree of 7 leaves"
+    );
+    assert_eq!(
+        text(&DecodeError::PathLength { found: 424 }),
+        "a ProofPath of 424 bytes; they have 8 + 32 * (U + 13), U from 1 to 53"
+    );
+    let header = |kind| [b'Q', b'M', b'P', b'F', 1, 1, kind];
+    assert_eq!(
+        text(&RangeProof::from_bytes(&header(6)).unwrap_err()),
+        "a proof of kind 6 (rangeWitness) where kind 2 (range) is expected"
+    );
+    assert_eq!(
+        text(&Proof::from_bytes(&header(7)).unwrap_err()),
+        "a proof of kind 7; known are 1 to 6"
     );
 }

@@ -1,2 +1,42 @@
-//! Bytes on disk: journal, segments, snapshots, index. Not written yet: nothing is exported.
+//! The files of QMTree: journal and sealed segments (docs/FORMAT.md, sections 5 to 7).
+//!
+//! This crate knows records, twigs and heads, and no EVM; the engine on top of it is `qmtree`.
+//! Everything goes through a [`Disk`], so that tests can cut the power at every step.
+//!
+//! | what | made by | read by | after a crash |
+//! |---|---|---|---|
+//! | database header | [`write_database_header`] | [`read_database_header`] | whole or absent |
+//! | journal | [`JournalWriter`] | [`recover`] | a torn tail is told apart from damage |
+//! | segments | [`write_segment`], [`prune_segment`] | [`list_segments`], [`Segment`] | whole or absent |
 #![deny(unsafe_code)]
+
+mod database;
+mod durable;
+mod header;
+mod identity;
+mod io;
+mod journal;
+mod mmap;
+mod real_disk;
+mod segment;
+
+#[doc(hidden)]
+pub mod sim;
+
+pub use database::{
+    DATABASE_FILE, DatabaseLock, JOURNAL_FOLDER, LOCK_FILE, LockError, SEGMENTS_FOLDER,
+    lock_database, read_database_header, write_database_header,
+};
+pub use durable::{create_folder, remove_temporary_files};
+pub use header::HeaderError;
+pub use identity::{GROUP_SHIFT, Identity, IdentityError};
+pub use io::{Disk, DiskFile, Mapped};
+pub use journal::{
+    Contradiction, Damage, JournalError, JournalFile, JournalRecord, JournalState, JournalWriter,
+    Recovered, TornTail, recover,
+};
+pub use real_disk::RealDisk;
+pub use segment::{
+    BlockEnd, ContentsError, Group, Listing, Part, SealableTwig, Segment, SegmentError, Twig,
+    list as list_segments, prune as prune_segment, write_segment,
+};

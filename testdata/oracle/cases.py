@@ -20,7 +20,7 @@ SMALL, WITH_JSON = 8, 4097
 INVALID_OF_BLAKE3 = ("one-byte-short", "trailing-byte", "profile-3", "other-profile", "first-digest-flipped",
                      "digests-swapped", "root-flipped", "with-more-leaves", "of-other-profile", "as-expected",
                      "null-sibling-flipped", "sibling-sent", "node-sent", "in-the-tree", "not-the-tree", "of-a-fork",
-                     "next-leaf-expected", "tx-num-is-leaf-count", "rewritten")
+                     "next-leaf-expected", "tx-num-is-leaf-count", "to-is-leaf-count-plus-1", "rewritten")
 
 _logs = {}
 

@@ -75,6 +75,12 @@ def json_uint(value):
     return value
 
 
+def json_name(value, names):
+    """What `names` holds under a name; an object that holds the name is none."""
+    need(isinstance(value, str) and value in names, DecodeError, "this name is unknown")
+    return names[value]
+
+
 def json_list(value, read):
     need(isinstance(value, list), DecodeError, "a list is wanted")
     return [read(item) for item in value]
@@ -82,7 +88,7 @@ def json_list(value, read):
 
 def json_hash(value):
     need(isinstance(value, str), DecodeError, "a hash is wanted")
-    value = value if value.startswith("0x") else "0x" + value
+    need(value.startswith("0x"), DecodeError, "a hash begins with 0x")
     need(len(value) == 66, DecodeError, "a hash has 32 bytes")
     need(all(c in "0123456789abcdefABCDEF" for c in value[2:]), DecodeError, "a hash has hex digits")
     return bytes.fromhex(value[2:])

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from codec import DecodeError, Reader, hex0x, json_hash, json_object, json_uint, need, u8, u64
+from codec import DecodeError, Reader, hex0x, json_hash, json_name, json_object, json_uint, need, u8, u64
 from hashes import keccak256
 from tree import PROFILE_BY_ID, PROFILE_BY_NAME, ZERO, Profile
 
@@ -60,11 +60,10 @@ def decode(data):
 
 def from_json(value):
     json_object(value, JSON_FIELDS, ("headHash",))
-    need(value["profile"] in PROFILE_BY_NAME, DecodeError, "this profile is unknown")
-    need(value["scheme"] in SCHEME_BY_NAME, DecodeError, "this scheme is unknown")
-    head = Head(json_uint(value["chainId"]), PROFILE_BY_NAME[value["profile"]], SCHEME_BY_NAME[value["scheme"]],
-                json_uint(value["blockNumber"]), json_uint(value["leafCount"]), json_hash(value["root"]),
-                json_uint(value["entryCount"]), json_hash(value["stateRoot"])).check()
+    head = Head(json_uint(value["chainId"]), json_name(value["profile"], PROFILE_BY_NAME),
+                json_name(value["scheme"], SCHEME_BY_NAME), json_uint(value["blockNumber"]),
+                json_uint(value["leafCount"]), json_hash(value["root"]), json_uint(value["entryCount"]),
+                json_hash(value["stateRoot"])).check()
     if "headHash" in value:
         need(json_hash(value["headHash"]) == head.hash(), DecodeError, "headHash is not the hash of this head")
     return head

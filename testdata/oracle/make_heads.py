@@ -62,6 +62,17 @@ def _invalid_json(good):
     yield "long-hash", "a hash has 32 bytes", but(root=good["root"] + "00")
     yield "odd-hash", "a hash has 32 bytes", but(root=good["root"][:-1])
     yield "no-hex", "hashes are 0x-hex", but(root=good["root"][:-1] + "g")
+    yield "hash-without-0x", "hashes are 0x-hex", but(root=good["root"][2:])
+    yield "hash-with-0X", "the x is lower-case", but(root="0X" + good["root"][2:])
+    yield "hash-with-0x0x", "hashes are 0x-hex", but(root="0x" + good["root"])
+    yield "hash-as-numbers", "hashes are strings", but(root=list(bytes.fromhex(good["root"][2:])))
+    yield "head-hash-null", "a field that is given has a value", but(headHash=None)
+    yield "root-null", "a field has a value", but(root=None)
+    yield "leaf-count-null", "a field has a value", but(leafCount=None)
+    yield "profile-in-an-object", "the profile is a string", but(profile={good["profile"]: None})
+    yield "scheme-in-an-object", "the scheme is a string", but(scheme={good["scheme"]: None})
+    yield "unknown-field", "no such field", but(verified=True)
+    yield "array-for-the-head", "a head is an object", list(good.values())
     bare = {k: v for k, v in good.items() if k != "headHash"}
     zero = hex0x(ZERO)
     yield "no-leaves-and-a-root", "leaf_count 0 with a root that is not zero", {**bare, "leafCount": 0}

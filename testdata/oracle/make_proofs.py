@@ -78,6 +78,19 @@ def _common_json(cases, proof, digest_field, integer_fields, digest_holder=None)
     add("one-digest-short", "a digest is missing", **{digest_field: digests[:-1]})
     add("one-digest-more", "a digest too many", **{digest_field: digests + digests[-1:]})
     add("digest-cut", "a digest has 32 bytes", **{digest_field: digests[:-1] + [digests[-1][:-2]]})
+    hexed = digests[-1][2:]
+    for name, reason, form in (("without-0x", "hashes are 0x-hex", hexed), ("with-0X", "the x is lower-case", "0X" + hexed),
+                               ("with-0x0x", "hashes are 0x-hex", "0x0x" + hexed),
+                               ("as-numbers", "hashes are strings", list(bytes.fromhex(hexed))),
+                               ("null", "hashes are strings", None)):
+        add(f"digest-{name}", reason, **{digest_field: digests[:-1] + [form]})
+    add("digests-null", "digests are a list", **{digest_field: None})
+    add("kind-in-an-object", "the kind is a string", kind={good["kind"]: None})
+    add("profile-in-an-object", "the profile is a string", profile={good["profile"]: None})
+    add("unknown-field", "no such field", verified=True)
+    add("field-of-another-kind", "this kind has no such field",
+        **({"txNum": 0} if "txNum" not in good else {"from": 0}))
+    cases.invalid_json("array-for-the-proof", "a proof is an object", list(good.values()))
     add("digests-in-one", "digests are a list", **{digest_field: "0x" + "".join(d[2:] for d in digests)})
     add("unknown-kind", "unknown kind", kind="exclusion")
     add("kind-by-number", "the kind is a name", kind=proof.kind)
@@ -85,6 +98,7 @@ def _common_json(cases, proof, digest_field, integer_fields, digest_holder=None)
     for field in integer_fields:
         add(f"{field}-as-text", "integers are numbers", **{field: str(good[field])})
         add(f"{field}-negative", "integers are unsigned", **{field: -1})
+        add(f"{field}-null", "a field has a value", **{field: None})
         add(f"{field}-too-big", "integers have 64 bits", **{field: 1 << 64})
     return add
 
@@ -215,6 +229,13 @@ def _invalid_range(cases, p):
     add("empty-at-0", "from is not below to", "decode", positions(0, 0))
     add("reversed", "from is not below to", "decode", positions(end, first))
     add("behind-the-last", "to is above leaf_count", "decode", positions(first, n + 1))
+    # The last leaf and the null leaf behind it: the siblings lead to the root, if nobody looks at leaf_count.
+    end_tree = test_tree(p, 2047)
+    beyond = sent_siblings_of_range(2047, 2046, 2048)
+    add("to-is-leaf-count-plus-1", "to is above leaf_count; behind the last leaf is a null leaf", "decode",
+        encoded[:7] + u64(2046) + u64(2048) + u64(2047) + b"".join(end_tree.node(*name) for name in beyond),
+        Ask({"head": head_of(end_tree)},
+            {"from": 2046, "to": 2048, "leafHashes": [end_tree.node(0, 2046), end_tree.node(0, 2047)]}))
     add("no-leaves", "to is above leaf_count", "decode", put(encoded, 23, u64(0)))
     add("aliased-by-2-to-13", "to is above leaf_count; its low bits are the paths'", "decode",
         positions(first + 2**13, end + 2**13), ask.expecting(**{"from": first + 2**13, "to": end + 2**13}))
@@ -276,6 +297,8 @@ def multi():
     add = _common_json(cases, proof, "siblings", ("leafCount",))
     add("empty", "no leaf is proven", txNums=[])
     add("twice", "the positions do not ascend strictly", txNums=[0, 0, 2, 4])
+    add("positions-as-texts", "integers are numbers", txNums=["0", "2", "4"])
+    add("positions-null", "positions are a list", txNums=None)
     add("unsorted", "the positions do not ascend strictly", txNums=[0, 4, 2])
     add("behind-the-last", "a position is not below leaf_count", txNums=[0, 2, 5])
     return cases.to_json(STAGES + "expected: the positions and leaf hashes that the verifier asks for.")
@@ -427,6 +450,8 @@ def witness():
     for name in leaf:
         add(f"without-{name}", "a word is missing", leaf={k: v for k, v in leaf.items() if k != name})
     add("leaf-as-hash", "the leaf is an object", leaf=hex0x(proof.leaf))
+    add("leaf-as-array", "the leaf is an object", leaf=list(leaf.values()))
+    add("leaf-with-another-word", "a leaf has four words", leaf={**leaf, "verified": True})
     return cases.to_json(STAGES + "expected: the position that the verifier asks for; leafHash is for information.")
 
 
@@ -489,6 +514,9 @@ def range_witness():
     leaves = proof.to_json()["leaves"]
     add("one-leaf-short", "fewer leaves than positions", leaves=leaves[:-1])
     add("one-leaf-more", "more leaves than positions", leaves=leaves + leaves[-1:])
+    add("leaves-as-arrays", "leaves are objects", leaves=[list(leaf.values()) for leaf in leaves])
+    add("leaves-with-link", "these leaves have three words",
+        leaves=[{**leaf, "previousLeafHash": hex0x(label("link"))} for leaf in leaves])
     for name in leaves[0]:
         add(f"without-{name}", "a word is missing",
             leaves=[{k: v for k, v in leaf.items() if k != name} for leaf in leaves])
@@ -512,6 +540,13 @@ def _invalid_range_witness(cases, p):
     add("empty-without-leaves", "from is not below to", "decode", positions(first, first)[:leaves])
     add("reversed", "from is not below to", "decode", positions(end, first))
     add("behind-the-last", "to is above leaf_count", "decode", positions(first, n + 1))
+    # As many leaves as the range has positions, the last of them behind the last of the tree.
+    end_tree = test_tree(p, 2047)
+    beyond = sent_siblings_of_range(2047, 2046, 2048)
+    add("to-is-leaf-count-plus-1", "to is above leaf_count", "decode",
+        encoded[:7] + u64(2046) + u64(2048) + u64(2047) + end_tree.log.leaf_hashes[2045]
+        + end_tree.log.leaves[2046][:96] + bytes(96) + b"".join(end_tree.node(*name) for name in beyond),
+        Ask({"head": head_of(end_tree)}, {"from": 2046, "to": 2048}))
     add("aliased-by-2-to-13", "to is above leaf_count; its low bits are the paths'", "decode",
         positions(first + 2**13, end + 2**13), ask.expecting(**{"from": first + 2**13, "to": end + 2**13}))
     add("one-leaf-more", "leaves are missing", "decode", positions(first, end + 1))

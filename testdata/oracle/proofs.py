@@ -6,7 +6,7 @@ rules that hold for bytes and for JSON alike), `verify`, `to_json` and `read_jso
 
 from dataclasses import dataclass
 
-from codec import (DecodeError, Reader, VerifyError, hex0x, json_hash, json_list, json_object, json_uint, need, u8, u32,
+from codec import (DecodeError, Reader, VerifyError, hex0x, json_hash, json_list, json_name, json_object, json_uint, need, u8, u32,
                    u64)
 from leaves import WORD_NAMES, chain
 from tree import PROFILE_BY_ID, PROFILE_BY_NAME, ZERO, Profile, root_level
@@ -490,6 +490,6 @@ def decode(data):
 
 def from_json(value):
     """A proof of any kind from its JSON."""
-    need(isinstance(value, dict) and value.get("kind") in KIND_BY_NAME, DecodeError, "this kind is unknown")
-    need(value.get("profile") in PROFILE_BY_NAME, DecodeError, "this profile is unknown")
-    return KIND_BY_NAME[value["kind"]].read_json(PROFILE_BY_NAME[value["profile"]], value)
+    need(isinstance(value, dict), DecodeError, "an object is wanted")
+    kind = json_name(value.get("kind"), KIND_BY_NAME)
+    return kind.read_json(json_name(value.get("profile"), PROFILE_BY_NAME), value)

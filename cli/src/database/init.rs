@@ -1,0 +1,62 @@
+//! `qm init`: make a database.
+
+use super::Folder;
+use crate::error::CliError;
+use crate::output::say;
+use clap::{Args, ValueEnum};
+use qmtree::{Db, Identity, Options};
+use qmtree_proofs::{Profile, Scheme};
+
+/// Make a database in a new or empty folder.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    #[command(flatten)]
+    folder: Folder,
+    /// Hash profile; cannot be changed later.
+    #[arg(long, value_enum, default_value_t = ProfileName::Keccak)]
+    profile: ProfileName,
+    /// Leaf scheme; cannot be changed later.
+    #[arg(long, value_enum, default_value_t = SchemeName::StateRoot)]
+    scheme: SchemeName,
+    /// EIP-155 chain id; cannot be changed later.
+    #[arg(long, value_name = "ID", default_value_t = 1)]
+    chain_id: u64,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ProfileName {
+    /// Keccak-256, which an EVM verifies.
+    Keccak,
+    /// BLAKE3, for speed.
+    Blake3,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SchemeName {
+    /// preStateHash is the root of the state log before the transaction.
+    StateRoot,
+    /// preStateHash is the root over the values that the transaction read.
+    ReadSet,
+}
+
+impl Init {
+    pub(crate) fn run(&self) -> Result<(), CliError> {
+        let identity = Identity {
+            profile: match self.profile {
+                ProfileName::Keccak => Profile::Keccak256,
+                ProfileName::Blake3 => Profile::Blake3,
+            },
+            scheme: match self.scheme {
+                SchemeName::StateRoot => Scheme::StateRoot1,
+                SchemeName::ReadSet => Scheme::ReadSet1,
+            },
+            chain_id: self.chain_id,
+        };
+        let db = Db::create(&self.folder.db, identity, Options::default());
+        db.and_then(Db::close).map_err(self.folder.failed())?;
+        say(format_args!(
+            "{}: an empty database: {identity}",
+            self.folder.db.display()
+        ))
+    }
+}

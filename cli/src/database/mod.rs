@@ -1,0 +1,74 @@
+//! The commands that work on a database in a folder.
+
+mod append;
+mod block;
+mod check;
+mod consistency;
+mod head;
+mod init;
+mod leaf;
+mod prove;
+mod prune;
+mod stats;
+mod unwind;
+
+pub(crate) use append::Append;
+pub(crate) use block::Block;
+pub(crate) use check::Check;
+pub(crate) use consistency::Consistency;
+pub(crate) use head::HeadCommand;
+pub(crate) use init::Init;
+pub(crate) use leaf::LeafCommand;
+pub(crate) use prove::Prove;
+pub(crate) use prune::Prune;
+pub(crate) use stats::Stats;
+pub(crate) use unwind::Unwind;
+
+use crate::error::CliError;
+use clap::Args;
+use qmtree::{At, Db, Durability, Options};
+use std::path::PathBuf;
+
+/// Where the database is.
+#[derive(Debug, Args)]
+pub(crate) struct Folder {
+    /// Folder of the database.
+    #[arg(long, value_name = "DIR")]
+    db: PathBuf,
+}
+
+impl Folder {
+    fn failed(&self) -> impl Fn(qmtree::Error) -> CliError {
+        let path = self.db.clone();
+        move |source| CliError::Database {
+            path: path.clone(),
+            source: Box::new(source),
+        }
+    }
+
+    fn open(&self, options: Options) -> Result<Db, CliError> {
+        Db::open(&self.db, options).map_err(self.failed())
+    }
+
+    fn open_read_only(&self) -> Result<Db, CliError> {
+        Db::open_read_only(&self.db).map_err(self.failed())
+    }
+}
+
+/// The head that a proof is about: that of a block, or the newest.
+fn at(block: Option<u64>) -> At {
+    block.map_or(At::Head, At::Block)
+}
+
+/// `immediate`, `grouped:N` or `buffered`.
+fn parse_durability(text: &str) -> Result<Durability, String> {
+    match text.split_once(':') {
+        None if text == "immediate" => Ok(Durability::Immediate),
+        None if text == "buffered" => Ok(Durability::Buffered),
+        Some(("grouped", blocks)) => match blocks.parse() {
+            Ok(blocks @ 1..) => Ok(Durability::Grouped { blocks }),
+            _ => Err(format!("{blocks:?} is not a number of blocks, at least 1")),
+        },
+        _ => Err("expected immediate, grouped:N or buffered".to_owned()),
+    }
+}

@@ -1,0 +1,61 @@
+//! `qm prove`: leaves with the proof of their positions.
+
+use super::{Folder, at};
+use crate::error::CliError;
+use crate::files::write;
+use crate::output::say;
+use clap::Args;
+use qmtree_proofs::{Proof, TxNum};
+use std::path::{Path, PathBuf};
+
+/// Prove leaves: write a witness that `qm verify` checks against a head.
+///
+/// The witness holds the leaf, or the range of leaves, and the proof of the position. It holds
+/// under the head of the block given, or under the newest.
+#[derive(Debug, Args)]
+pub(crate) struct Prove {
+    #[command(flatten)]
+    folder: Folder,
+    /// Prove it under the head after this block instead of the newest.
+    #[arg(long, value_name = "N")]
+    at_block: Option<u64>,
+    /// Prove the range of leaves up to this transaction number, exclusive.
+    #[arg(long, value_name = "TXNUM")]
+    to: Option<u64>,
+    /// Write JSON instead of the binary form.
+    #[arg(long)]
+    json: bool,
+    /// The file to write.
+    #[arg(short, long, value_name = "PROOF")]
+    output: PathBuf,
+    /// Transaction number of the leaf, or of the first one.
+    #[arg(value_name = "TXNUM")]
+    tx_num: u64,
+}
+
+impl Prove {
+    pub(crate) fn run(&self) -> Result<(), CliError> {
+        let view = self.folder.open_read_only()?.view();
+        let (from, at) = (TxNum(self.tx_num), at(self.at_block));
+        let proof = match self.to {
+            None => view.witness(from, at).map(Proof::Witness),
+            Some(to) => view
+                .range_witness(from..TxNum(to), at)
+                .map(Proof::RangeWitness),
+        };
+        let proof = proof.map_err(self.folder.failed())?;
+        let bytes = write_proof(&self.output, &proof, self.json)?;
+        say(format_args!("{}: {bytes} bytes", self.output.display()))
+    }
+}
+
+/// Writes a proof; returns its size.
+pub(super) fn write_proof(path: &Path, proof: &Proof, json: bool) -> Result<usize, CliError> {
+    let bytes = if json {
+        serde_json::to_vec(proof).expect("a proof has a JSON form")
+    } else {
+        proof.to_bytes()
+    };
+    write(path, &bytes)?;
+    Ok(bytes.len())
+}

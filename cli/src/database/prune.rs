@@ -1,0 +1,28 @@
+//! `qm prune`: drop the oldest leaves.
+
+use super::Folder;
+use crate::error::CliError;
+use crate::output::say;
+use clap::Args;
+use qmtree::Options;
+
+/// Drop the leaves of sealed segments that lie wholly before a block.
+///
+/// Roots and heads of all blocks stay known. Leaves in the unwind window are never dropped.
+#[derive(Debug, Args)]
+pub(crate) struct Prune {
+    #[command(flatten)]
+    folder: Folder,
+    /// The first block whose leaves are kept.
+    #[arg(value_name = "N")]
+    block: u64,
+}
+
+impl Prune {
+    pub(crate) fn run(&self) -> Result<(), CliError> {
+        let mut db = self.folder.open(Options::default())?;
+        let pruned = db.prune_to(self.block).map_err(self.folder.failed())?;
+        db.close().map_err(self.folder.failed())?;
+        say(format_args!("{pruned} segments pruned"))
+    }
+}

@@ -1,0 +1,69 @@
+//! `qm stats`: how large a database is.
+
+use super::Folder;
+use crate::error::CliError;
+use crate::output::say;
+use clap::Args;
+use std::fs;
+use std::path::Path;
+
+/// Print what a database holds and what it takes on disk.
+#[derive(Debug, Args)]
+pub(crate) struct Stats {
+    #[command(flatten)]
+    folder: Folder,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Stats {
+    pub(crate) fn run(&self) -> Result<(), CliError> {
+        let db = self.folder.open_read_only()?;
+        let (head, blocks) = (db.head(), db.view().blocks());
+        let sealed = db.sealed_leaf_count();
+        let size = |folder: &str| folder_len(&self.folder.db.join(folder));
+        let (journal, segments) = (size("journal")?, size("segments")?);
+        if self.json {
+            return say(serde_json::json!({
+                "leafCount": head.leaf_count,
+                "sealedLeafCount": sealed,
+                "firstBlock": blocks.map(|(first, _)| first),
+                "lastBlock": blocks.map(|(_, last)| last),
+                "journalBytes": journal,
+                "segmentBytes": segments,
+                "profile": head.profile,
+                "scheme": head.scheme,
+                "chainId": head.chain_id,
+            }));
+        }
+        say(format_args!("{}", db.identity()))?;
+        match blocks {
+            Some((first, last)) => say(format_args!("blocks    {first} to {last}"))?,
+            None => say("blocks    none")?,
+        }
+        say(format_args!(
+            "leaves    {} of which {sealed} sealed",
+            head.leaf_count
+        ))?;
+        say(format_args!("journal   {journal} bytes"))?;
+        say(format_args!("segments  {segments} bytes"))
+    }
+}
+
+/// Bytes of the files in a folder.
+fn folder_len(folder: &Path) -> Result<u64, CliError> {
+    let failed = |source| CliError::Io {
+        path: folder.to_path_buf(),
+        action: "list",
+        source,
+    };
+    let mut len = 0;
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        len += entry
+            .and_then(|entry| entry.metadata())
+            .map_err(failed)?
+            .len();
+    }
+    Ok(len)
+}

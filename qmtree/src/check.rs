@@ -1,0 +1,132 @@
+//! The audit: every hash derived again from the raw leaves.
+
+use crate::error::Error;
+use crate::state::State;
+use crate::upper_tree::UpperTree;
+use alloy_primitives::B256;
+use qmtree_kernels::Hasher;
+use qmtree_proofs::{Frontier, TWIG_LEAVES, TreeHasher, TxNum};
+use qmtree_storage::Segment;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+impl State {
+    /// Compares every stored hash with what the leaves hash to. Changes nothing.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let hasher = Hasher::new(self.head.profile);
+        check_segments(self.sealed.segments())?;
+        let mut upper = UpperTree::default();
+        for segment in self.sealed.segments() {
+            segment
+                .twig_roots()
+                .iter()
+                .for_each(|root| upper.push(&hasher, *root));
+        }
+        self.check_tail(&hasher, upper)?;
+        self.check_blocks()
+    }
+
+    /// Chains the unsealed leaves again, and compares hashes, root and head.
+    fn check_tail(&self, hasher: &Hasher, upper: UpperTree) -> Result<(), Error> {
+        let mut again = Self {
+            upper: Arc::new(upper),
+            ..Self::empty(self.head)
+        };
+        again.sealed = Arc::clone(&self.sealed);
+        again.last_leaf_hash = self.sealed.end();
+        let twigs = self.twigs.iter().map(|twig| &**twig).chain([&self.active]);
+        for (twig, number) in twigs.zip(self.sealed_twigs()..) {
+            let (payloads, hashes) = twig.leaves();
+            let mut derived = vec![[0; 32]; hashes.len()];
+            let last = again.last_leaf_hash;
+            again.last_leaf_hash = hasher.chain_leaves(last, &payloads, &mut derived);
+            if let Some(at) = (0..)
+                .zip(hashes.iter().zip(&derived))
+                .find(|(_, (a, b))| a != b)
+            {
+                let tx_num = TxNum(number * TWIG_LEAVES + at.0);
+                return Err(Error::Check {
+                    what: "a leaf hash",
+                    tx_num,
+                });
+            }
+            again.append(hasher, &payloads, &derived);
+        }
+        let last = TxNum(self.head.leaf_count.saturating_sub(1));
+        if again.head.leaf_count != self.head.leaf_count {
+            return Err(Error::Check {
+                what: "the number of leaves",
+                tx_num: last,
+            });
+        }
+        let source = crate::state::Source::new(&again);
+        let read = |level, index| source.read(level, index);
+        let frontier = Frontier::from_peaks(hasher, self.head.leaf_count, read)?;
+        let root = if self.head.leaf_count == 0 {
+            B256::ZERO
+        } else {
+            frontier.root()
+        };
+        if root != self.head.root || again.last_leaf_hash != self.last_leaf_hash {
+            return Err(Error::Check {
+                what: "the root",
+                tx_num: last,
+            });
+        }
+        Ok(())
+    }
+
+    /// Blocks must end in order, the last one at the head.
+    fn check_blocks(&self) -> Result<(), Error> {
+        let Some(first) = self.first_block() else {
+            return Ok(());
+        };
+        let mut before = 0;
+        for number in first..=self.head.block_number {
+            let end = self.block_end(number)?.leaf_count;
+            if end < before || end > self.head.leaf_count {
+                return Err(Error::Check {
+                    what: "the end of a block",
+                    tx_num: TxNum(end),
+                });
+            }
+            before = end;
+        }
+        if before != self.head.leaf_count {
+            return Err(Error::Check {
+                what: "the end of the last block",
+                tx_num: TxNum(before),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Checks segments on as many threads as there are cores. The first error by position counts.
+fn check_segments(segments: &[Arc<Segment>]) -> Result<(), Error> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut errors = Vec::new();
+        // Relaxed: the counter only hands out places, it orders nothing else.
+        while let Some(segment) = segments.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = segment.check() {
+                errors.push((segment.first_twig(), error));
+            }
+        }
+        errors
+    };
+    let mut errors = std::thread::scope(|scope| {
+        let handles: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut errors = work();
+        for handle in handles {
+            errors.extend(handle.join().expect("checking a segment does not panic"));
+        }
+        errors
+    });
+    errors.sort_by_key(|(twig, _)| *twig);
+    match errors.into_iter().next() {
+        Some((_, error)) => Err(error.into()),
+        None => Ok(()),
+    }
+}

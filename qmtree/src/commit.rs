@@ -1,0 +1,164 @@
+//! Appending a block. The order of a commit (docs/FORMAT.md, section 6):
+//!
+//! ```text
+//! this thread     chain of leaf hashes ----------+
+//! second thread   journal: payloads, nodes ------+-> root -> journal: head (commit) -> sync
+//! ```
+//!
+//! The chain is serial, and all else hides behind it. Small blocks do everything in turn.
+
+use crate::error::Error;
+use crate::open::block_end;
+use crate::state::State;
+use crate::tail::CHUNK_LEAVES;
+use crate::writer::Writer;
+use alloy_primitives::B256;
+use qmtree_kernels::Hasher;
+use qmtree_proofs::{Digest, Head, LeafPayload, PAYLOAD_LEN, TreeHasher, TxNum};
+use qmtree_storage::JournalWriter;
+use std::sync::mpsc;
+
+/// Leaves that the second thread gets at a time. Fewer would wake it more often, more would leave
+/// it more to do when the chain ends.
+const STEP: usize = 2 * CHUNK_LEAVES;
+
+/// Smallest block that is worth a second thread: about 90 us of chain.
+const PARALLEL_LEAVES: usize = 512;
+
+impl Writer {
+    pub(crate) fn append_block(
+        &mut self,
+        block_number: u64,
+        leaves: &[LeafPayload],
+    ) -> Result<Head, Error> {
+        if let Some(head) = self.check_place(block_number, leaves)? {
+            return Ok(head);
+        }
+        let last = self.append_leaves(leaves)?;
+        let leaf_count = self.state.head.leaf_count;
+        let root = if leaf_count > 0 {
+            self.state.root(&self.hasher)?
+        } else {
+            B256::ZERO
+        };
+        let head = Head {
+            block_number,
+            leaf_count,
+            root,
+            ..self.state.head
+        };
+        self.journal.finish_block(&head, B256::new(last))?;
+        self.state.head = head;
+        self.state.last_leaf_hash = last;
+        self.state.any_block = true;
+        self.state.blocks.push(block_end(&head));
+        self.sync_if_due()?;
+        self.seal_if_due()?;
+        Ok(head)
+    }
+
+    /// The head of the block if it is in the log already; an error if it does not belong here.
+    fn check_place(
+        &self,
+        block_number: u64,
+        leaves: &[LeafPayload],
+    ) -> Result<Option<Head>, Error> {
+        let State {
+            head, any_block, ..
+        } = &self.state;
+        if !any_block {
+            return Ok(None);
+        }
+        let Some(expected) = head.block_number.checked_add(1) else {
+            return Err(Error::Gap {
+                expected: u64::MAX,
+                found: block_number,
+            });
+        };
+        if block_number > expected {
+            return Err(Error::Gap {
+                expected,
+                found: block_number,
+            });
+        }
+        if block_number == expected {
+            return Ok(None);
+        }
+        let view = self.view();
+        let range = view.block_range(block_number)?;
+        let same = range.end.0 - range.start.0 == leaves.len() as u64
+            && (range.start.0..range.end.0).zip(leaves).all(|(i, leaf)| {
+                view.leaf(TxNum(i))
+                    .is_ok_and(|stored| stored.payload() == *leaf)
+            });
+        if same {
+            view.head_at(block_number).map(Some)
+        } else {
+            Err(Error::Conflict { block_number })
+        }
+    }
+
+    /// Chains, hashes and journals leaves; returns the last leaf hash.
+    fn append_leaves(&mut self, leaves: &[LeafPayload]) -> Result<Digest, Error> {
+        let Self {
+            journal,
+            state,
+            scratch,
+            ..
+        } = self;
+        let hasher = &self.hasher;
+        let Scratch { payloads, hashes } = scratch;
+        payloads.clear();
+        payloads.extend(leaves.iter().map(LeafPayload::to_bytes));
+        hashes.resize(leaves.len(), [0; 32]);
+        let (payloads, previous) = (&**payloads, state.last_leaf_hash);
+        if !self.options.parallel || payloads.len() < PARALLEL_LEAVES {
+            journal.begin_block(payloads)?;
+            let last = hasher.chain_leaves(previous, payloads, hashes);
+            state.append(hasher, payloads, hashes);
+            return Ok(last);
+        }
+        let (sender, chained) = mpsc::channel();
+        let (mut last, mut behind) = (previous, Ok(()));
+        rayon::in_place_scope(|scope| {
+            let behind = &mut behind;
+            scope.spawn(move |_| {
+                *behind = behind_the_chain(journal, state, hasher, payloads, chained);
+            });
+            let chunks = payloads.chunks(STEP).zip(hashes.chunks_mut(STEP));
+            for (payloads, hashes) in chunks {
+                last = hasher.chain_leaves(last, payloads, hashes);
+                // The other side is gone only if the journal failed, and then says so.
+                if sender.send((payloads, &*hashes)).is_err() {
+                    break;
+                }
+            }
+            drop(sender);
+        });
+        behind.map(|()| last)
+    }
+}
+
+/// Buffers that are filled anew for every block. Fresh memory would cost more than what it holds.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    payloads: Vec<[u8; PAYLOAD_LEN]>,
+    hashes: Vec<Digest>,
+}
+
+type Chained<'a> = (&'a [[u8; PAYLOAD_LEN]], &'a [Digest]);
+
+/// Journals the payloads, then hashes nodes as the chain provides leaves.
+fn behind_the_chain<'a>(
+    journal: &mut JournalWriter,
+    state: &mut State,
+    hasher: &Hasher,
+    payloads: &[[u8; PAYLOAD_LEN]],
+    chained: mpsc::Receiver<Chained<'a>>,
+) -> Result<(), Error> {
+    journal.begin_block(payloads)?;
+    for (payloads, hashes) in chained {
+        state.append(hasher, payloads, hashes);
+    }
+    Ok(())
+}

@@ -1,0 +1,254 @@
+//! Creating, opening and closing a database.
+
+use crate::error::Error;
+use crate::open::{Opened, create_files, recover_state};
+use crate::options::Options;
+use crate::state::State;
+use crate::view::View;
+use crate::writer::Writer;
+use qmtree_proofs::{Head, LeafPayload};
+use qmtree_storage::{
+    Disk, HeaderError, Identity, JournalWriter, RealDisk, lock_database, read_database_header,
+};
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// An open database: the one writer, or a reader of what is on disk.
+///
+/// The folder is docs/FORMAT.md, section 5. Dropping a database closes it without a last sync;
+/// [`close`](Self::close) says whether everything is durable.
+#[derive(Debug)]
+pub struct Db {
+    shared: Reader,
+    writer: Option<Writer>,
+    opened: Opened,
+}
+
+/// A handle that gives views of the newest state, from any thread.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    state: Arc<RwLock<Arc<State>>>,
+}
+
+impl Reader {
+    fn new(state: State) -> Self {
+        Self {
+            state: Arc::new(RwLock::new(Arc::new(state))),
+        }
+    }
+
+    /// The log as it is now. The lock is held for the copy of one pointer, by either side.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View::new(self.state())
+    }
+
+    pub(crate) fn state(&self) -> Arc<State> {
+        // A pointer is copied or replaced as a whole, so a panic elsewhere cannot have torn it.
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn publish(&self, state: State) {
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+    }
+}
+
+impl Db {
+    /// Makes a database in `dir`, which must be empty or not there yet, and opens it.
+    ///
+    /// # Errors
+    /// [`Error::NotEmpty`]; [`Error::Io`] and others as the disk says.
+    pub fn create(
+        dir: impl AsRef<Path>,
+        identity: Identity,
+        options: Options,
+    ) -> Result<Self, Error> {
+        Self::create_on(Arc::new(RealDisk), dir.as_ref(), identity, options)
+    }
+
+    /// [`create`](Self::create) on a disk of the caller's.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_on(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        identity: Identity,
+        options: Options,
+    ) -> Result<Self, Error> {
+        create_files(&disk, dir, identity)?;
+        Self::open_on(disk, dir, options)
+    }
+
+    /// Opens a database for writing, and repairs what a crash left behind: records and files that
+    /// never were committed are dropped.
+    ///
+    /// # Errors
+    /// [`Error::Lock`] if another process writes to it; [`Error::Header`], [`Error::Journal`],
+    /// [`Error::Segment`] or [`Error::MissingLeaves`] if a file is foreign, damaged or missing, in
+    /// which case nothing is modified.
+    pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self, Error> {
+        Self::open_on(Arc::new(RealDisk), dir.as_ref(), options)
+    }
+
+    /// [`open`](Self::open) on a disk of the caller's.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_on(disk: Arc<dyn Disk>, dir: &Path, options: Options) -> Result<Self, Error> {
+        let identity = read_database_header(&*disk, dir)?;
+        let lock = lock_database(&*disk, dir)?;
+        let opened = Opened::new(disk, dir, identity);
+        let recovered = recover_state(&opened)?;
+        opened.remove_orphans(&recovered.orphans)?;
+        let journal = JournalWriter::resume(Arc::clone(&opened.disk), recovered.journal)?;
+        let shared = Reader::new(recovered.state.clone());
+        let writer = Writer::new(opened.clone(), options, lock, journal, recovered.state);
+        Ok(Self {
+            shared,
+            writer: Some(writer),
+            opened,
+        })
+    }
+
+    /// Opens a database as it is on disk, for reading only, beside a writer or without one.
+    ///
+    /// It does not follow the writer: open it again to see newer blocks.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for the lock, which it does not need.
+    pub fn open_read_only(dir: impl AsRef<Path>) -> Result<Self, Error> {
+        let (disk, dir) = (Arc::new(RealDisk), dir.as_ref());
+        let identity = read_database_header(&*disk, dir)?;
+        let opened = Opened::new(disk, dir, identity);
+        // Beside a writer a file may go between its listing and its reading: look again then.
+        let mut tries = 0;
+        let state = loop {
+            tries += 1;
+            match recover_state(&opened) {
+                Ok(recovered) => break recovered.state,
+                Err(error) if tries == READ_ONLY_TRIES => return Err(error),
+                Err(_) => std::thread::yield_now(),
+            }
+        };
+        Ok(Self {
+            shared: Reader::new(state),
+            writer: None,
+            opened,
+        })
+    }
+
+    /// Whose database this is.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.opened.identity
+    }
+
+    /// The log as it is now.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.shared.view()
+    }
+
+    /// A handle that gives views to other threads.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        self.shared.clone()
+    }
+
+    /// The head of the log.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        self.shared.state().head
+    }
+
+    /// Leaves that are in sealed segments; the others are in the journal.
+    #[must_use]
+    pub fn sealed_leaf_count(&self) -> u64 {
+        self.shared.state().sealed_leaves()
+    }
+
+    /// Appends a block of leaves, all or nothing, and returns the head after it.
+    ///
+    /// The first block may have any number; each further one has the next. A block that is in the
+    /// log already is not appended again: with the same leaves its head is returned. When the
+    /// block survives a power loss is said by [`Durability`](crate::Durability).
+    ///
+    /// # Errors
+    /// [`Error::Gap`] or [`Error::Conflict`] if the block does not belong here;
+    /// [`Error::Journal`] if the disk fails, and [`Error::Poisoned`] from then on.
+    pub fn append_block(
+        &mut self,
+        block_number: u64,
+        leaves: &[LeafPayload],
+    ) -> Result<Head, Error> {
+        self.write(|writer| writer.append_block(block_number, leaves))
+    }
+
+    /// Drops all blocks after `block_number`. Costs about as much as is dropped.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBlock`]; [`Error::UnwindTooDeep`] if later leaves are sealed;
+    /// [`Error::Journal`] if the disk fails, and [`Error::Poisoned`] from then on.
+    pub fn unwind_to(&mut self, block_number: u64) -> Result<Head, Error> {
+        self.write(|writer| writer.unwind_to(block_number))
+    }
+
+    /// Drops the leaves of sealed segments that lie wholly before `block_number`. Old roots,
+    /// heads and consistency stay provable. Returns the number of segments pruned.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBlock`]; [`Error::Segment`] if the disk fails, and [`Error::Poisoned`] from
+    /// then on.
+    pub fn prune_to(&mut self, block_number: u64) -> Result<usize, Error> {
+        self.write(|writer| writer.prune_to(block_number))
+    }
+
+    /// Makes every block durable.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] if the disk fails, and [`Error::Poisoned`] from then on.
+    pub fn sync(&mut self) -> Result<(), Error> {
+        self.write(Writer::sync)
+    }
+
+    /// Derives every hash from the raw leaves and compares it with what is stored; changes nothing.
+    ///
+    /// Costs all hashes of the log, in lanes.
+    ///
+    /// # Errors
+    /// [`Error::Segment`] or [`Error::Check`] at the first difference.
+    pub fn check(&self) -> Result<(), Error> {
+        self.shared.state().check()
+    }
+
+    /// Makes every block durable and closes the database.
+    ///
+    /// # Errors
+    /// As [`sync`](Self::sync).
+    pub fn close(mut self) -> Result<(), Error> {
+        match self.writer.take() {
+            Some(writer) => writer.close(),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs a writing operation and publishes the state after it.
+    fn write<T>(
+        &mut self,
+        operation: impl FnOnce(&mut Writer) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let writer = self.writer.as_mut().ok_or(Error::ReadOnly)?;
+        let result = writer.run(operation)?;
+        self.shared.publish(writer.state().clone());
+        Ok(result)
+    }
+}
+
+/// How often a read-only open looks again before it believes an error.
+const READ_ONLY_TRIES: u32 = 5;
+
+/// True if there is no database in `dir`.
+pub(crate) fn is_absent(error: &HeaderError) -> bool {
+    matches!(error, HeaderError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+}

@@ -1,0 +1,132 @@
+//! Why the engine refused or failed.
+
+use qmtree_proofs::{ProveError, ShapeError, TxNum};
+use qmtree_storage::{HeaderError, JournalError, LockError, SegmentError};
+use std::io;
+use std::path::PathBuf;
+
+/// Why an operation on a database failed.
+///
+/// Three kinds: the caller's mistake (from [`Gap`](Self::Gap) to [`ReadOnly`](Self::ReadOnly)),
+/// damaged or foreign files, and the machine failing. Only the last can leave the writer
+/// [`Poisoned`](Self::Poisoned); none leaves a block half applied.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A block that does not follow the last one.
+    #[error("block {found} does not follow: the next block is {expected}")]
+    Gap {
+        /// The only block number that can be appended now.
+        expected: u64,
+        /// The block number given.
+        found: u64,
+    },
+    /// Another block of the same number is in the log.
+    #[error(
+        "block {block_number} is in the log with other leaves; unwind to block {parent} first",
+        parent = block_number.saturating_sub(1)
+    )]
+    Conflict {
+        /// The block number given.
+        block_number: u64,
+    },
+    /// A block that the log does not have.
+    #[error("no block {block_number}: {}", blocks(*.first, *.last))]
+    NoSuchBlock {
+        /// The block asked for.
+        block_number: u64,
+        /// First block of the log, if it has any.
+        first: Option<u64>,
+        /// Last block of the log, if it has any.
+        last: Option<u64>,
+    },
+    /// A leaf that the log does not have.
+    #[error("no leaf {tx_num}: the log has {leaf_count} leaves")]
+    NoSuchLeaf {
+        /// The leaf asked for.
+        tx_num: TxNum,
+        /// Leaves in the log.
+        leaf_count: u64,
+    },
+    /// A block too old to unwind to: the leaves after it are sealed.
+    #[error("cannot unwind to block {block_number}: {earliest} is the earliest still possible")]
+    UnwindTooDeep {
+        /// The block asked for.
+        block_number: u64,
+        /// The earliest block that can be unwound to.
+        earliest: u64,
+    },
+    /// The question has no answer in this tree.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// The database was opened for reading only.
+    #[error("the database is open for reading only")]
+    ReadOnly,
+    /// A folder that already holds a database, or something else.
+    #[error("{}: not an empty folder; create a database in a new one", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// An earlier write or sync failed, so what the disk holds is not known.
+    #[error("an earlier write failed; close the database and open it again to recover")]
+    Poisoned,
+    /// Journal and segments do not meet.
+    #[error(
+        "the journal starts at leaf {journal}, but the segments end at leaf {sealed}: \
+         files are missing; restore them from a backup"
+    )]
+    MissingLeaves {
+        /// Leaves before the first journal record.
+        journal: u64,
+        /// Leaves in segments.
+        sealed: u64,
+    },
+    /// What is stored does not hash to what it should.
+    #[error("{what} differs at leaf {tx_num}: stored and derived values disagree")]
+    Check {
+        /// What was compared.
+        what: &'static str,
+        /// Where it differs.
+        tx_num: TxNum,
+    },
+    /// The database header.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// The writer's lock.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A segment.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    /// The operating system refused.
+    #[error("{}: cannot {action}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+fn blocks(first: Option<u64>, last: Option<u64>) -> String {
+    match (first, last) {
+        (Some(first), Some(last)) => format!("the log has blocks {first} to {last}"),
+        _ => "the log is empty".to_owned(),
+    }
+}
+
+impl From<ProveError<Error>> for Error {
+    fn from(error: ProveError<Error>) -> Self {
+        match error {
+            ProveError::Source(error) => error,
+            ProveError::Shape(shape) => Self::Shape(shape),
+            _ => unreachable!("a proof fails for its shape or its source"),
+        }
+    }
+}

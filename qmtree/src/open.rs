@@ -1,0 +1,275 @@
+//! From files to a state: what create writes, and what open reads and repairs.
+
+use crate::db::is_absent;
+use crate::error::Error;
+use crate::state::State;
+use qmtree_kernels::Hasher;
+use qmtree_proofs::{Digest, Head, TreeHasher};
+use qmtree_storage::{
+    BlockEnd, Disk, Identity, JOURNAL_FOLDER, JournalRecord, JournalState, JournalWriter,
+    Recovered, SEGMENTS_FOLDER, Segment, create_folder, list_segments, lock_database,
+    read_database_header, recover, remove_temporary_files, write_database_header,
+};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where an open database is.
+#[derive(Clone, Debug)]
+pub(crate) struct Opened {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) identity: Identity,
+    pub(crate) journal: PathBuf,
+    pub(crate) segments: PathBuf,
+    dir: PathBuf,
+}
+
+/// What the files say.
+#[derive(Debug)]
+pub(crate) struct RecoveredState {
+    pub(crate) state: State,
+    pub(crate) journal: Recovered,
+    /// Files that a crash left and that no database needs.
+    pub(crate) orphans: Vec<PathBuf>,
+}
+
+impl Opened {
+    pub(crate) fn new(disk: Arc<dyn Disk>, dir: &Path, identity: Identity) -> Self {
+        let (journal, segments) = (dir.join(JOURNAL_FOLDER), dir.join(SEGMENTS_FOLDER));
+        Self {
+            disk,
+            identity,
+            journal,
+            segments,
+            dir: dir.to_path_buf(),
+        }
+    }
+
+    /// Removes what a crash left behind.
+    pub(crate) fn remove_orphans(&self, orphans: &[PathBuf]) -> Result<(), Error> {
+        let failed = |path: &Path, source| Error::Io {
+            path: path.to_path_buf(),
+            action: "remove what a crash left",
+            source,
+        };
+        for path in orphans {
+            self.disk
+                .remove(path)
+                .map_err(|source| failed(path, source))?;
+        }
+        if !orphans.is_empty() {
+            self.disk
+                .sync_dir(&self.segments)
+                .map_err(|source| failed(&self.segments, source))?;
+        }
+        for folder in [&self.journal, &self.dir] {
+            remove_temporary_files(&*self.disk, folder).map_err(|source| failed(folder, source))?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes the files of an empty database. The header comes last: where it is, there is a database.
+pub(crate) fn create_files(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    identity: Identity,
+) -> Result<(), Error> {
+    let failed = |source| Error::Io {
+        path: dir.to_path_buf(),
+        action: "create",
+        source,
+    };
+    match read_database_header(&**disk, dir) {
+        Err(error) if is_absent(&error) => {}
+        _ => {
+            return Err(Error::NotEmpty {
+                path: dir.to_path_buf(),
+            });
+        }
+    }
+    if disk.exists(dir)
+        && disk
+            .list(dir)
+            .map_err(failed)?
+            .iter()
+            .any(|path| is_foreign(path))
+    {
+        return Err(Error::NotEmpty {
+            path: dir.to_path_buf(),
+        });
+    }
+    let opened = Opened::new(Arc::clone(disk), dir, identity);
+    create_folder(&**disk, dir).map_err(failed)?;
+    let _lock = lock_database(&**disk, dir)?;
+    for folder in [&opened.segments, &opened.journal] {
+        create_folder(&**disk, folder).map_err(failed)?;
+    }
+    // A crash may have left the first file of a journal that has no header yet.
+    for name in disk.list(&opened.journal).map_err(failed)? {
+        disk.remove(&opened.journal.join(name)).map_err(failed)?;
+    }
+    let base = JournalState::empty(identity);
+    JournalWriter::create(Arc::clone(disk), &opened.journal, identity, 0, base)?;
+    write_database_header(&**disk, dir, identity)?;
+    Ok(())
+}
+
+/// True of a name that no unfinished creation of ours leaves.
+fn is_foreign(path: &Path) -> bool {
+    let ours = [
+        JOURNAL_FOLDER,
+        SEGMENTS_FOLDER,
+        "qmtree.db.tmp",
+        "qmtree.lock",
+    ];
+    !path
+        .file_name()
+        .is_some_and(|name| ours.iter().any(|known| name == *known))
+}
+
+/// Reads segments and journal; changes nothing.
+pub(crate) fn recover_state(opened: &Opened) -> Result<RecoveredState, Error> {
+    let Opened { disk, identity, .. } = opened;
+    let Identity {
+        chain_id,
+        profile,
+        scheme,
+    } = *identity;
+    let hasher = Hasher::new(profile);
+    let listing = list_segments(&**disk, &opened.segments, *identity)?;
+    let mut replay = Replay {
+        state: State::empty(Head::empty(chain_id, profile, scheme)),
+        hasher,
+        sealed_end: [0; 32],
+        blocks: Vec::new(),
+    };
+    replay.load(listing.segments);
+    let journal = recover(&**disk, &opened.journal, *identity, |_, record| {
+        replay.apply(&record);
+        Ok::<(), Error>(())
+    })?;
+    let (journal_start, sealed) = (journal.base.head.leaf_count, replay.state.sealed_leaves());
+    if journal_start > sealed {
+        return Err(Error::MissingLeaves {
+            journal: journal_start,
+            sealed,
+        });
+    }
+    let state = replay.finish(&journal.state)?;
+    Ok(RecoveredState {
+        state,
+        journal,
+        orphans: listing.orphans,
+    })
+}
+
+/// The state while journal records are applied to it.
+#[derive(Debug)]
+struct Replay {
+    state: State,
+    hasher: Hasher,
+    /// Hash of the last sealed leaf.
+    sealed_end: Digest,
+    /// Blocks that no segment lists, by number.
+    blocks: Vec<(u64, BlockEnd)>,
+}
+
+impl Replay {
+    fn load(&mut self, segments: Vec<Segment>) {
+        let upper = Arc::make_mut(&mut self.state.upper);
+        let sealed = Arc::make_mut(&mut self.state.sealed);
+        for segment in segments {
+            segment
+                .twig_roots()
+                .iter()
+                .for_each(|root| upper.push(&self.hasher, *root));
+            self.sealed_end = segment.end();
+            sealed.push(Arc::new(segment));
+        }
+        self.state.last_leaf_hash = self.sealed_end;
+    }
+
+    fn apply(&mut self, record: &JournalRecord<'_>) {
+        match *record {
+            JournalRecord::Block {
+                first_tx_num,
+                payloads,
+                head,
+                ..
+            } => {
+                let sealed = self.state.sealed_leaves();
+                let skip = usize::try_from(sealed.saturating_sub(first_tx_num));
+                let unsealed = payloads
+                    .get(skip.unwrap_or(usize::MAX)..)
+                    .unwrap_or_default();
+                let mut hashes = vec![[0; 32]; unsealed.len()];
+                let last = self.state.last_leaf_hash;
+                self.state.last_leaf_hash = self.hasher.chain_leaves(last, unsealed, &mut hashes);
+                self.state.append(&self.hasher, unsealed, &hashes);
+                if head.block_number >= self.state.sealed.blocks_end() {
+                    self.blocks.push((head.block_number, block_end(&head)));
+                }
+            }
+            JournalRecord::Unwind {
+                head,
+                last_leaf_hash,
+                any_block,
+            } => {
+                let sealed = self.state.sealed_leaves();
+                self.state.truncate(head.leaf_count.max(sealed));
+                let in_tail = head.leaf_count > sealed;
+                self.state.last_leaf_hash = if in_tail {
+                    last_leaf_hash.0
+                } else {
+                    self.sealed_end
+                };
+                self.blocks
+                    .retain(|(number, _)| any_block && *number <= head.block_number);
+            }
+        }
+    }
+
+    /// Compares what was replayed with what the journal says it is.
+    fn finish(self, end: &JournalState) -> Result<State, Error> {
+        let mut state = self.state;
+        let blocks = self.blocks.into_iter().map(|(_, end)| end).collect();
+        let differs = |what| {
+            let tx_num = qmtree_proofs::TxNum(end.head.leaf_count.saturating_sub(1));
+            Error::Check { what, tx_num }
+        };
+        if state.head.leaf_count.max(state.sealed_leaves()) != end.head.leaf_count {
+            let (journal, sealed) = (end.head.leaf_count, state.sealed_leaves());
+            return Err(Error::MissingLeaves { journal, sealed });
+        }
+        state.head.leaf_count = end.head.leaf_count;
+        if state.last_leaf_hash != end.last_leaf_hash.0 {
+            return Err(differs("the last leaf hash"));
+        }
+        if end.head.leaf_count > 0 && state.root(&self.hasher)? != end.head.root {
+            return Err(differs("the root"));
+        }
+        Ok(State {
+            head: end.head,
+            any_block: end.any_block,
+            blocks,
+            ..state
+        })
+    }
+}
+
+/// What the block table says of the block that ends at this head.
+pub(crate) fn block_end(head: &Head) -> BlockEnd {
+    let Head {
+        leaf_count,
+        root,
+        entry_count,
+        state_root,
+        ..
+    } = *head;
+    BlockEnd {
+        leaf_count,
+        root,
+        entry_count,
+        state_root,
+    }
+}

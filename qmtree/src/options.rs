@@ -1,0 +1,98 @@
+//! How a database behaves; what its files mean is fixed by its header.
+
+/// When a commit survives a power loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// Every commit is synced before it returns: nothing that was acknowledged is ever lost.
+    Immediate,
+    /// The journal is synced after every so many blocks; a power loss may take that many of the
+    /// newest blocks, never one in the middle. A crash of the process alone loses nothing.
+    Grouped {
+        /// Blocks between two syncs, at least 1.
+        blocks: u32,
+    },
+    /// Synced on sealing, on [`sync`](crate::Db::sync) and on close only; a power loss may take
+    /// all blocks since. A crash of the process alone loses nothing.
+    Buffered,
+}
+
+/// Options of an open database. None of them changes a root or a sealed file's content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Options {
+    /// When a commit survives a power loss.
+    pub durability: Durability,
+    /// Blocks that can be unwound: leaves of younger blocks stay in memory and in the journal.
+    pub unwind_window_blocks: u64,
+    /// Twigs in a new segment; at least 1. One twig is 204 KiB on disk.
+    pub segment_twigs: u64,
+    /// Bytes after which the journal starts a new file.
+    pub journal_file_len_bytes: u64,
+    /// Hash nodes and write files on a second thread, beside the chain of leaves.
+    pub parallel: bool,
+}
+
+impl Default for Options {
+    /// A node that follows a chain: synced commits, 1024 blocks to unwind.
+    fn default() -> Self {
+        Self {
+            durability: Durability::Immediate,
+            unwind_window_blocks: 1024,
+            segment_twigs: 64,
+            journal_file_len_bytes: 64 << 20,
+            parallel: true,
+        }
+    }
+}
+
+impl Options {
+    /// For loading history: nothing to unwind, synced when sealing only.
+    #[must_use]
+    pub fn bulk_load() -> Self {
+        Self {
+            durability: Durability::Buffered,
+            unwind_window_blocks: 0,
+            ..Self::default()
+        }
+    }
+
+    /// Sets [`durability`](Self::durability).
+    #[must_use]
+    pub fn with_durability(self, durability: Durability) -> Self {
+        Self { durability, ..self }
+    }
+
+    /// Sets [`unwind_window_blocks`](Self::unwind_window_blocks).
+    #[must_use]
+    pub fn with_unwind_window_blocks(self, unwind_window_blocks: u64) -> Self {
+        Self {
+            unwind_window_blocks,
+            ..self
+        }
+    }
+
+    /// Sets [`segment_twigs`](Self::segment_twigs); 0 counts as 1.
+    #[must_use]
+    pub fn with_segment_twigs(self, segment_twigs: u64) -> Self {
+        Self {
+            segment_twigs: segment_twigs.max(1),
+            ..self
+        }
+    }
+
+    /// Sets [`journal_file_len_bytes`](Self::journal_file_len_bytes).
+    #[must_use]
+    pub fn with_journal_file_len_bytes(self, journal_file_len_bytes: u64) -> Self {
+        Self {
+            journal_file_len_bytes,
+            ..self
+        }
+    }
+
+    /// Sets [`parallel`](Self::parallel).
+    #[must_use]
+    pub fn with_parallel(self, parallel: bool) -> Self {
+        Self { parallel, ..self }
+    }
+}

@@ -1,0 +1,177 @@
+//! Sealing: complete twigs that are older than the unwind window move into a segment.
+//!
+//! A segment is written from shared, immutable twigs, so this can happen on a thread of its own
+//! while blocks are appended. The journal is synced first: leaves in a segment are never newer
+//! than the durable journal.
+
+use crate::error::Error;
+use crate::open::Opened;
+use crate::state::State;
+use crate::tail::{TWIG_LEN, TailTwig};
+use crate::writer::Writer;
+use qmtree_proofs::{Digest, PAYLOAD_LEN, TWIG_LEAVES, TwigId};
+use qmtree_storage::{BlockEnd, SealableTwig, Segment, write_segment};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// A segment that is being written on another thread.
+#[derive(Debug)]
+pub(crate) struct Sealing {
+    thread: JoinHandle<Result<Segment, Error>>,
+}
+
+/// Everything that goes into a segment.
+#[derive(Debug)]
+struct Job {
+    opened: Opened,
+    twigs: Vec<SealedTwig>,
+    first_block: u64,
+    blocks: Vec<BlockEnd>,
+}
+
+/// A twig of the tail, with its place in the log.
+#[derive(Debug)]
+struct SealedTwig {
+    twig_id: TwigId,
+    previous_leaf_hash: Digest,
+    twig: Arc<TailTwig>,
+}
+
+impl SealableTwig for SealedTwig {
+    fn twig_id(&self) -> TwigId {
+        self.twig_id
+    }
+
+    fn previous_leaf_hash(&self) -> Digest {
+        self.previous_leaf_hash
+    }
+
+    fn payload_pieces(&self) -> impl Iterator<Item = &[[u8; PAYLOAD_LEN]]> {
+        self.twig.payload_pieces()
+    }
+
+    fn node(&self, level: u32, index: u64) -> Option<Digest> {
+        self.twig.node(level, usize::try_from(index).ok()?).copied()
+    }
+}
+
+impl Job {
+    fn run(self) -> Result<Segment, Error> {
+        let Opened {
+            disk,
+            identity,
+            segments,
+            ..
+        } = &self.opened;
+        let path = write_segment(
+            &**disk,
+            segments,
+            *identity,
+            &self.twigs,
+            self.first_block,
+            &self.blocks,
+        )?;
+        Ok(Segment::open(&**disk, &path, *identity)?)
+    }
+}
+
+impl Writer {
+    /// Starts, or with one thread does, whatever sealing is due.
+    pub(crate) fn seal_if_due(&mut self) -> Result<(), Error> {
+        if let Some(sealing) = &self.sealing {
+            // A second one waits for the first, so that memory stays bounded.
+            let behind = self.sealable_twigs() >= 3 * self.options.segment_twigs.max(1);
+            if !sealing.thread.is_finished() && !behind {
+                return Ok(());
+            }
+            self.finish_sealing()?;
+        }
+        while self.sealable_twigs() >= self.options.segment_twigs.max(1) {
+            self.journal.sync()?;
+            let job = self.next_job();
+            if self.options.parallel {
+                let thread = std::thread::spawn(move || job.run());
+                self.sealing = Some(Sealing { thread });
+                return Ok(());
+            }
+            self.install(job.run()?)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the segment that is being written, if there is one.
+    pub(crate) fn finish_sealing(&mut self) -> Result<(), Error> {
+        match self.sealing.take() {
+            Some(sealing) => {
+                let segment = sealing.thread.join().unwrap_or(Err(Error::Poisoned))?;
+                self.install(segment)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Complete twigs that end before the youngest block that cannot be unwound any more ends.
+    ///
+    /// The strict bound makes sure that blocks without leaves right behind a sealed twig are known
+    /// when it is sealed, and so are listed in its segment.
+    fn sealable_twigs(&self) -> u64 {
+        let State { head, blocks, .. } = &self.state;
+        let back = usize::try_from(self.options.unwind_window_blocks).unwrap_or(usize::MAX);
+        let cutoff = blocks
+            .len()
+            .checked_sub(1)
+            .and_then(|last| last.checked_sub(back));
+        let cutoff = cutoff
+            .and_then(|place| blocks.get(place))
+            .map_or(0, |end| end.leaf_count);
+        debug_assert!(cutoff <= head.leaf_count);
+        (cutoff.saturating_sub(1) / TWIG_LEAVES).saturating_sub(self.state.sealed_twigs())
+    }
+
+    fn next_job(&self) -> Job {
+        let state = &self.state;
+        let first_twig = state.sealed_twigs();
+        let count = self.options.segment_twigs.max(1);
+        let end = (first_twig + count) * TWIG_LEAVES;
+        let mut previous_leaf_hash = state.sealed.end();
+        let twigs = state
+            .twigs
+            .iter()
+            .zip((first_twig..first_twig + count).map(TwigId));
+        let twigs = twigs.map(|(twig, twig_id)| {
+            let last = twig.node(0, TWIG_LEN - 1).copied().unwrap_or_default();
+            let previous_leaf_hash = std::mem::replace(&mut previous_leaf_hash, last);
+            SealedTwig {
+                twig_id,
+                previous_leaf_hash,
+                twig: Arc::clone(twig),
+            }
+        });
+        let listed = state
+            .blocks
+            .iter()
+            .take_while(|block| block.leaf_count <= end);
+        Job {
+            opened: self.opened.clone(),
+            twigs: twigs.collect(),
+            first_block: state.first_tail_block().unwrap_or_default(),
+            blocks: listed.copied().collect(),
+        }
+    }
+
+    /// Puts a written segment in the place of the twigs it was made from.
+    fn install(&mut self, segment: Segment) -> Result<(), Error> {
+        let state = &mut self.state;
+        let listed = segment.blocks();
+        let blocks = usize::try_from(listed.end - listed.start).unwrap_or(usize::MAX);
+        state.blocks = state.blocks.iter().skip(blocks).copied().collect();
+        let twigs = usize::try_from(segment.twig_count()).unwrap_or(usize::MAX);
+        state.twigs = Arc::new(state.twigs.iter().skip(twigs).map(Arc::clone).collect());
+        Arc::make_mut(&mut state.sealed).push(Arc::new(segment));
+        if self.journal.file_len() >= self.options.journal_file_len_bytes {
+            self.journal.rotate()?;
+        }
+        self.journal.remove_until(self.state.sealed_leaves())?;
+        Ok(())
+    }
+}

@@ -1,0 +1,78 @@
+//! The sealed segments, contiguous from twig 0.
+
+use qmtree_proofs::{Digest, TwigId};
+use qmtree_storage::{BlockEnd, Segment};
+use std::sync::Arc;
+
+/// Segments in order, with a search over the blocks they list.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sealed {
+    segments: Vec<Arc<Segment>>,
+    /// Number after the last block that the segments up to here list. A segment inside a block
+    /// larger than itself lists none.
+    block_ends: Vec<u64>,
+}
+
+impl Sealed {
+    pub(crate) fn push(&mut self, segment: Arc<Segment>) {
+        let listed = segment.blocks();
+        let end = if listed.is_empty() {
+            self.blocks_end()
+        } else {
+            listed.end
+        };
+        self.block_ends.push(end);
+        self.segments.push(segment);
+    }
+
+    /// Puts a pruned segment in the place of the whole one.
+    pub(crate) fn replace(&mut self, place: usize, segment: Arc<Segment>) {
+        if let Some(old) = self.segments.get_mut(place) {
+            *old = segment;
+        }
+    }
+
+    pub(crate) fn segments(&self) -> &[Arc<Segment>] {
+        &self.segments
+    }
+
+    pub(crate) fn twig_count(&self) -> u64 {
+        self.segments
+            .last()
+            .map_or(0, |segment| segment.twigs().end.0)
+    }
+
+    /// Hash of the last sealed leaf; zero if there is none.
+    pub(crate) fn end(&self) -> Digest {
+        self.segments
+            .last()
+            .map_or([0; 32], |segment| segment.end())
+    }
+
+    /// Number after the last block listed; 0 if none is.
+    pub(crate) fn blocks_end(&self) -> u64 {
+        self.block_ends.last().copied().unwrap_or(0)
+    }
+
+    /// Number of the first block listed.
+    pub(crate) fn first_block(&self) -> Option<u64> {
+        let mut listed = self.segments.iter().map(|segment| segment.blocks());
+        listed
+            .find(|blocks| !blocks.is_empty())
+            .map(|blocks| blocks.start)
+    }
+
+    /// Where a block ends, if it is listed.
+    pub(crate) fn block_end(&self, block_number: u64) -> Option<BlockEnd> {
+        let place = self.block_ends.partition_point(|end| *end <= block_number);
+        self.segments.get(place)?.block_end(block_number)
+    }
+
+    /// The segment that holds a twig.
+    pub(crate) fn segment_of(&self, twig: TwigId) -> Option<&Arc<Segment>> {
+        let place = self
+            .segments
+            .partition_point(|segment| segment.twigs().end <= twig);
+        self.segments.get(place)
+    }
+}

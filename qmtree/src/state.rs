@@ -1,0 +1,271 @@
+//! The log at one head: immutable, shared by the writer and its readers.
+//!
+//! ```text
+//! twig 0 ........ s | s+1 ...... a-1 | a
+//! sealed segments   | complete twigs | active twig     leaves
+//!                   |      tail, in memory
+//! UpperTree: twig roots and all complete nodes above them, in memory
+//! ```
+
+use crate::error::Error;
+use crate::sealed::Sealed;
+use crate::shared_vec::SharedVec;
+use crate::tail::{TWIG_LEN, TailTwig};
+use crate::upper_tree::UpperTree;
+use alloy_primitives::B256;
+use qmtree_kernels::Hasher;
+use qmtree_proofs::{
+    Digest, Frontier, Head, Leaf, LeafPayload, TWIG_LEAVES, TWIG_LEVEL, TwigId, TxNum,
+};
+use qmtree_storage::{BlockEnd, Group, Segment};
+use std::sync::Arc;
+
+/// Everything a reader needs.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) head: Head,
+    /// False until the first block.
+    pub(crate) any_block: bool,
+    pub(crate) last_leaf_hash: Digest,
+    pub(crate) sealed: Arc<Sealed>,
+    /// Complete twigs after the sealed ones.
+    pub(crate) twigs: Arc<Vec<Arc<TailTwig>>>,
+    pub(crate) active: TailTwig,
+    pub(crate) upper: Arc<UpperTree>,
+    /// Ends of the blocks that end after the sealed leaves, or that no segment lists.
+    pub(crate) blocks: SharedVec<BlockEnd>,
+}
+
+impl State {
+    pub(crate) fn empty(head: Head) -> Self {
+        Self {
+            head,
+            any_block: false,
+            last_leaf_hash: [0; 32],
+            sealed: Arc::default(),
+            twigs: Arc::default(),
+            active: TailTwig::default(),
+            upper: Arc::default(),
+            blocks: SharedVec::default(),
+        }
+    }
+
+    /// Twigs in segments.
+    pub(crate) fn sealed_twigs(&self) -> u64 {
+        self.sealed.twig_count()
+    }
+
+    /// Leaves in segments.
+    pub(crate) fn sealed_leaves(&self) -> u64 {
+        self.sealed_twigs() * TWIG_LEAVES
+    }
+
+    /// Appends leaves whose hashes are known. Head and blocks are left to the caller.
+    pub(crate) fn append(&mut self, hasher: &Hasher, payloads: &[[u8; 96]], hashes: &[Digest]) {
+        let (mut payloads, mut hashes) = (payloads, hashes);
+        while !hashes.is_empty() {
+            let room = TWIG_LEN - self.active.len();
+            let take = room.min(hashes.len());
+            let (now, later) = payloads.split_at(take);
+            let (now_hashes, later_hashes) = hashes.split_at(take);
+            self.active.append(hasher, now, now_hashes);
+            if let Some(root) = self.active.root().copied() {
+                let twig = Arc::new(std::mem::take(&mut self.active));
+                Arc::make_mut(&mut self.twigs).push(twig);
+                Arc::make_mut(&mut self.upper).push(hasher, root);
+            }
+            (payloads, hashes) = (later, later_hashes);
+        }
+        self.head.leaf_count = self.leaves();
+    }
+
+    /// Keeps the first `leaf_count` leaves, at least the sealed ones. Costs about what is dropped.
+    /// Head and blocks are left to the caller.
+    pub(crate) fn truncate(&mut self, leaf_count: u64) {
+        let twig = TxNum(leaf_count).twig_id();
+        let keep = twig.0.saturating_sub(self.sealed_twigs());
+        let keep = usize::try_from(keep).unwrap_or(usize::MAX);
+        if keep < self.twigs.len() {
+            let twigs = Arc::make_mut(&mut self.twigs);
+            self.active = twigs
+                .get(keep)
+                .map(|twig| (**twig).clone())
+                .unwrap_or_default();
+            twigs.truncate(keep);
+            Arc::make_mut(&mut self.upper).truncate(twig.0);
+        }
+        let len = TxNum(leaf_count).index_in_twig();
+        self.active
+            .truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        self.head.leaf_count = self.leaves();
+    }
+
+    /// Leaves held, from what holds them.
+    fn leaves(&self) -> u64 {
+        let complete = self.sealed_twigs() + self.twigs.len() as u64;
+        complete * TWIG_LEAVES + self.active.len() as u64
+    }
+
+    /// The root of the leaves held.
+    pub(crate) fn root(&self, hasher: &Hasher) -> Result<B256, Error> {
+        let source = Source::new(self);
+        Ok(Frontier::from_peaks(hasher, self.leaves(), |l, i| source.read(l, i))?.root())
+    }
+
+    /// Number of the first block of the log.
+    pub(crate) fn first_block(&self) -> Option<u64> {
+        self.sealed
+            .first_block()
+            .or_else(|| self.first_tail_block())
+    }
+
+    /// Number of the first block that no segment lists.
+    pub(crate) fn first_tail_block(&self) -> Option<u64> {
+        if !self.any_block || self.blocks.len() == 0 {
+            return None;
+        }
+        Some(self.head.block_number + 1 - self.blocks.len() as u64)
+    }
+
+    /// Where a block ends.
+    pub(crate) fn block_end(&self, block_number: u64) -> Result<BlockEnd, Error> {
+        let found = match self.first_tail_block() {
+            Some(first) if block_number >= first => usize::try_from(block_number - first)
+                .ok()
+                .and_then(|i| self.blocks.get(i).copied()),
+            _ => self.sealed.block_end(block_number),
+        };
+        found.ok_or_else(|| Error::NoSuchBlock {
+            block_number,
+            first: self.first_block(),
+            last: self.any_block.then_some(self.head.block_number),
+        })
+    }
+
+    /// First leaf of a block: where the one before it ends.
+    pub(crate) fn block_start(&self, block_number: u64) -> Result<u64, Error> {
+        self.block_end(block_number)?;
+        match block_number.checked_sub(1) {
+            Some(parent) if self.first_block().is_some_and(|first| first <= parent) => {
+                Ok(self.block_end(parent)?.leaf_count)
+            }
+            _ => Ok(0),
+        }
+    }
+
+    /// The block that a leaf belongs to: the first that ends after it.
+    pub(crate) fn block_of(&self, tx_num: TxNum) -> Result<u64, Error> {
+        self.check_leaf(tx_num)?;
+        let (mut low, mut high) = (
+            self.first_block().unwrap_or_default(),
+            self.head.block_number,
+        );
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.block_end(middle)?.leaf_count > tx_num.0 {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        Ok(low)
+    }
+
+    pub(crate) fn check_leaf(&self, tx_num: TxNum) -> Result<(), Error> {
+        let leaf_count = self.head.leaf_count;
+        if tx_num.0 < leaf_count {
+            Ok(())
+        } else {
+            Err(Error::NoSuchLeaf { tx_num, leaf_count })
+        }
+    }
+
+    /// A twig of the tail.
+    fn tail_twig(&self, twig: TwigId) -> Option<&TailTwig> {
+        let index = usize::try_from(twig.0.checked_sub(self.sealed_twigs())?).ok()?;
+        match self.twigs.get(index) {
+            Some(twig) => Some(twig),
+            None => (index == self.twigs.len()).then_some(&self.active),
+        }
+    }
+}
+
+/// Reads nodes and leaves of a state; remembers the group it read last.
+#[derive(Debug)]
+pub(crate) struct Source<'a> {
+    state: &'a State,
+    group: std::cell::RefCell<Option<Group>>,
+}
+
+impl<'a> Source<'a> {
+    pub(crate) fn new(state: &'a State) -> Self {
+        Self {
+            state,
+            group: std::cell::RefCell::default(),
+        }
+    }
+
+    /// A complete node.
+    pub(crate) fn read(&self, level: u32, index: u64) -> Result<Digest, Error> {
+        let missing = || Error::NoSuchLeaf {
+            tx_num: TxNum(index.checked_shl(level).unwrap_or(u64::MAX)),
+            leaf_count: self.state.head.leaf_count,
+        };
+        let Some(depth) = TWIG_LEVEL.checked_sub(level).filter(|depth| *depth > 0) else {
+            return self.state.upper.node(level, index).ok_or_else(missing);
+        };
+        let twig = TwigId(index >> depth);
+        if let Some(tail) = self.state.tail_twig(twig) {
+            let index = usize::try_from(index & ((1 << depth) - 1)).map_err(|_| missing())?;
+            return tail.node(level, index).copied().ok_or_else(missing);
+        }
+        let segment = self.state.sealed.segment_of(twig).ok_or_else(missing)?;
+        self.read_sealed(segment, level, index)
+    }
+
+    fn read_sealed(&self, segment: &Segment, level: u32, index: u64) -> Result<Digest, Error> {
+        if level >= qmtree_storage::GROUP_SHIFT {
+            return Ok(segment.node(level, index)?);
+        }
+        let mut cached = self.group.borrow_mut();
+        if let Some(node) = cached.as_ref().and_then(|group| group.node(level, index)) {
+            return Ok(node);
+        }
+        let group = segment.group(TxNum(index << level))?;
+        let node = group.node(level, index);
+        *cached = Some(group);
+        node.ok_or(Error::NoSuchLeaf {
+            tx_num: TxNum(index << level),
+            leaf_count: self.state.head.leaf_count,
+        })
+    }
+
+    /// A leaf with its link.
+    pub(crate) fn leaf(&self, tx_num: TxNum) -> Result<Leaf, Error> {
+        self.state.check_leaf(tx_num)?;
+        let leaf_count = self.state.head.leaf_count;
+        let missing = || Error::NoSuchLeaf { tx_num, leaf_count };
+        let twig = tx_num.twig_id();
+        let Some(tail) = self.state.tail_twig(twig) else {
+            let segment = self.state.sealed.segment_of(twig).ok_or_else(missing)?;
+            return Ok(segment.leaf(tx_num)?);
+        };
+        let index = usize::try_from(tx_num.index_in_twig()).map_err(|_| missing())?;
+        let payload = LeafPayload::from_bytes(tail.payload(index).ok_or_else(missing)?);
+        let previous = match tx_num.0.checked_sub(1) {
+            // The leaf before may be pruned, but every segment names its last one.
+            _ if tx_num.0 == self.state.sealed_leaves() => self.state.sealed.end(),
+            Some(previous) => self.read(0, previous)?,
+            None => [0; 32],
+        };
+        Ok(payload.after(B256::new(previous)))
+    }
+}
+
+impl qmtree_proofs::NodeSource for Source<'_> {
+    type Error = Error;
+
+    fn node(&self, level: u32, index: u64) -> Result<Digest, Error> {
+        self.read(level, index)
+    }
+}

@@ -1,0 +1,239 @@
+//! The youngest leaves, not sealed yet: complete twigs, then the active one, all in memory.
+//!
+//! A twig is made of 16 chunks of 128 leaves. Whatever is complete is immutable and shared with
+//! the readers; a commit copies at most the one chunk that it fills further.
+
+use qmtree_kernels::Hasher;
+use qmtree_proofs::{Digest, PAYLOAD_LEN, TWIG_LEAVES, TWIG_LEVEL, TreeHasher};
+use std::sync::Arc;
+
+/// log2 of the leaves in a chunk.
+const CHUNK_LEVEL: u32 = 7;
+/// Leaves in a chunk.
+pub(crate) const CHUNK_LEAVES: usize = 1 << CHUNK_LEVEL;
+/// Leaves in a twig, as a length.
+pub(crate) const TWIG_LEN: usize = 1 << TWIG_LEVEL;
+
+/// Up to 128 leaves and the complete nodes above them, levels 0 to 7.
+#[derive(Clone, Debug)]
+struct Chunk {
+    payloads: Vec<[u8; PAYLOAD_LEN]>,
+    levels: [Vec<Digest>; CHUNK_LEVEL as usize + 1],
+}
+
+/// Up to 2048 leaves and the complete nodes above them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TailTwig {
+    chunks: Vec<Arc<Chunk>>,
+    /// Complete nodes of levels 8 to 11.
+    levels: [Vec<Digest>; (TWIG_LEVEL - CHUNK_LEVEL) as usize],
+}
+
+impl Chunk {
+    fn new() -> Self {
+        Self {
+            payloads: Vec::with_capacity(CHUNK_LEAVES),
+            levels: std::array::from_fn(|level| Vec::with_capacity(CHUNK_LEAVES >> level)),
+        }
+    }
+
+    /// A copy with room to fill it further; `Clone` would drop the spare capacity.
+    fn copied(&self) -> Self {
+        let mut copy = Self::new();
+        copy.payloads.extend_from_slice(&self.payloads);
+        for (to, from) in copy.levels.iter_mut().zip(&self.levels) {
+            to.extend_from_slice(from);
+        }
+        copy
+    }
+
+    fn append(&mut self, hasher: &Hasher, payloads: &[[u8; PAYLOAD_LEN]], hashes: &[Digest]) {
+        self.payloads.extend_from_slice(payloads);
+        let [leaves, ..] = &mut self.levels;
+        leaves.extend_from_slice(hashes);
+        for level in 1..self.levels.len() {
+            let (below, above) = self.levels.split_at_mut(level);
+            let (Some(children), Some(nodes)) = (below.last(), above.first_mut()) else {
+                return;
+            };
+            extend_level(hasher, level, children, nodes);
+        }
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.payloads.truncate(len);
+        for (nodes, level) in self.levels.iter_mut().zip(0..) {
+            nodes.truncate(len >> level);
+        }
+    }
+
+    fn root(&self) -> Option<&Digest> {
+        self.levels.last().and_then(|root| root.first())
+    }
+}
+
+/// Completes a level inside a twig from the one below it.
+fn extend_level(hasher: &Hasher, level: usize, children: &[Digest], nodes: &mut Vec<Digest>) {
+    let done = nodes.len();
+    let new = children.get(2 * done..).unwrap_or_default();
+    let (pairs, _) = new.as_flattened().as_chunks();
+    nodes.resize(done + pairs.len(), [0; 32]);
+    let tag = u8::try_from(level - 1).expect("inside a twig");
+    hasher.hash_nodes(tag, pairs, nodes.get_mut(done..).unwrap_or_default());
+}
+
+impl TailTwig {
+    /// Leaves in the twig.
+    pub(crate) fn len(&self) -> usize {
+        let last = self.chunks.last().map_or(0, |chunk| chunk.payloads.len());
+        self.chunks.len().saturating_sub(1) * CHUNK_LEAVES + last
+    }
+
+    /// Appends leaves of which the twig has room for all.
+    pub(crate) fn append(
+        &mut self,
+        hasher: &Hasher,
+        mut payloads: &[[u8; PAYLOAD_LEN]],
+        mut hashes: &[Digest],
+    ) {
+        while !hashes.is_empty() {
+            let room = CHUNK_LEAVES - self.len() % CHUNK_LEAVES;
+            let take = room.min(hashes.len());
+            let (now, later) = payloads.split_at(take);
+            let (now_hashes, later_hashes) = hashes.split_at(take);
+            if room == CHUNK_LEAVES {
+                self.chunks.push(Arc::new(Chunk::new()));
+            }
+            let Some(last) = self.chunks.last_mut() else {
+                return;
+            };
+            match Arc::get_mut(last) {
+                Some(chunk) => chunk.append(hasher, now, now_hashes),
+                None => {
+                    let mut chunk = last.copied();
+                    chunk.append(hasher, now, now_hashes);
+                    *last = Arc::new(chunk);
+                }
+            }
+            (payloads, hashes) = (later, later_hashes);
+        }
+        self.extend_levels(hasher);
+    }
+
+    /// Completes levels 8 to 11 above the complete chunks.
+    fn extend_levels(&mut self, hasher: &Hasher) {
+        let done = self.levels.first().map_or(0, |nodes| 2 * nodes.len());
+        let new = self.chunks.get(done..).unwrap_or_default();
+        let mut roots: Vec<Digest> = vec![[0; 32]; done];
+        roots.extend(new.iter().filter_map(|chunk| chunk.root()));
+        for level in 0..self.levels.len() {
+            let (below, above) = self.levels.split_at_mut(level);
+            let children = below.last().unwrap_or(&roots);
+            let Some(nodes) = above.first_mut() else {
+                return;
+            };
+            extend_level(hasher, level + CHUNK_LEVEL as usize + 1, children, nodes);
+        }
+    }
+
+    /// Keeps the first `len` leaves.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.chunks.truncate(len.div_ceil(CHUNK_LEAVES));
+        for (nodes, level) in self.levels.iter_mut().zip(CHUNK_LEVEL + 1..) {
+            nodes.truncate(len >> level);
+        }
+        let rest = len % CHUNK_LEAVES;
+        if let Some(last) = self.chunks.last_mut().filter(|_| rest != 0) {
+            let mut chunk = last.copied();
+            chunk.truncate(rest);
+            *last = Arc::new(chunk);
+        }
+    }
+
+    /// A complete node at `level`, 0 to 11, by its index inside the twig.
+    pub(crate) fn node(&self, level: u32, index: usize) -> Option<&Digest> {
+        match level.checked_sub(CHUNK_LEVEL + 1) {
+            Some(level) => self.levels.get(level as usize)?.get(index),
+            None => {
+                let per_chunk = CHUNK_LEAVES >> level;
+                let chunk = self.chunks.get(index / per_chunk)?;
+                chunk.levels.get(level as usize)?.get(index % per_chunk)
+            }
+        }
+    }
+
+    /// The payload of a leaf by its index inside the twig.
+    pub(crate) fn payload(&self, index: usize) -> Option<&[u8; PAYLOAD_LEN]> {
+        self.chunks
+            .get(index / CHUNK_LEAVES)?
+            .payloads
+            .get(index % CHUNK_LEAVES)
+    }
+
+    /// The root, once the twig is complete.
+    pub(crate) fn root(&self) -> Option<&Digest> {
+        self.node(TWIG_LEVEL, 0)
+    }
+
+    /// The payloads in order, chunk by chunk.
+    pub(crate) fn payload_pieces(&self) -> impl Iterator<Item = &[[u8; PAYLOAD_LEN]]> {
+        self.chunks.iter().map(|chunk| &*chunk.payloads)
+    }
+
+    /// All payloads and all leaf hashes, in order.
+    pub(crate) fn leaves(&self) -> (Vec<[u8; PAYLOAD_LEN]>, Vec<Digest>) {
+        let mut payloads = Vec::with_capacity(self.len());
+        let mut hashes = Vec::with_capacity(self.len());
+        for chunk in &self.chunks {
+            payloads.extend_from_slice(&chunk.payloads);
+            let [leaves, ..] = &chunk.levels;
+            hashes.extend_from_slice(leaves);
+        }
+        (payloads, hashes)
+    }
+}
+
+const _: () = assert!(TWIG_LEN as u64 == TWIG_LEAVES);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qmtree_proofs::{LeafPayload, MemoryLog, NodeSource, Profile, TxNum};
+
+    #[test]
+    fn nodes_equal_those_of_a_log_in_memory_whatever_the_steps() {
+        for profile in Profile::ALL {
+            let hasher = Hasher::new(profile);
+            let mut log = MemoryLog::new(hasher);
+            log.append(&vec![LeafPayload::default(); 2048]);
+            let payloads = log.payloads(TxNum(0), TxNum(2048)).unwrap();
+            let hashes: Vec<Digest> = (0..2048).map(|i| log.node(0, i).unwrap()).collect();
+            for step in [1, 3, 100, 128, 129, 1000, 2048] {
+                let mut twig = TailTwig::default();
+                let mut shared = Vec::new();
+                for (payloads, hashes) in payloads.chunks(step).zip(hashes.chunks(step)) {
+                    shared.push((twig.len(), twig.clone()));
+                    twig.append(&hasher, payloads, hashes);
+                }
+                assert!(twig.root().is_some());
+                shared.push((2048, twig.clone()));
+                for cut in [2047, 1500, 128, 127, 1, 0] {
+                    twig.truncate(cut);
+                    shared.push((cut, twig.clone()));
+                }
+                for (len, twig) in shared.iter().rev().step_by(1 + shared.len() / 20) {
+                    assert_eq!(twig.len(), *len);
+                    for level in 0..=TWIG_LEVEL {
+                        for index in 0..2048 >> level {
+                            let expected = log.node(level, index).ok();
+                            let complete = (index + 1) << level <= *len as u64;
+                            let expected = expected.filter(|_| complete);
+                            let found = twig.node(level, usize::try_from(index).unwrap()).copied();
+                            assert_eq!(found, expected, "step {step} len {len} level {level}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

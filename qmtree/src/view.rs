@@ -1,0 +1,197 @@
+//! Reading at a head.
+
+use crate::error::Error;
+use crate::state::{Source, State};
+use alloy_primitives::B256;
+use qmtree_kernels::Hasher;
+use qmtree_proofs::{
+    ConsistencyProof, Head, InclusionProof, Leaf, MultiProof, Prover, RangeProof, RangeWitness,
+    TxNum, Witness,
+};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Which state of the log a proof is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum At {
+    /// The view's own head.
+    #[default]
+    Head,
+    /// The head after a block.
+    Block(u64),
+}
+
+/// The log as it was at one head.
+///
+/// A view is cheap to make and to clone, and stays valid and unchanged while the writer appends,
+/// seals, prunes or unwinds; readers never wait for the writer. It keeps what it needs alive, so
+/// hold it as long as you read and no longer.
+#[derive(Clone, Debug)]
+pub struct View {
+    state: Arc<State>,
+    hasher: Hasher,
+}
+
+impl View {
+    pub(crate) fn new(state: Arc<State>) -> Self {
+        let hasher = Hasher::new(state.head.profile);
+        Self { state, hasher }
+    }
+
+    /// The head that the view is pinned at.
+    #[must_use]
+    pub fn head(&self) -> &Head {
+        &self.state.head
+    }
+
+    /// Numbers of the first and the last block, if there are any.
+    #[must_use]
+    pub fn blocks(&self) -> Option<(u64, u64)> {
+        Some((self.state.first_block()?, self.state.head.block_number))
+    }
+
+    /// The head after a block, pruned or not.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBlock`].
+    pub fn head_at(&self, block_number: u64) -> Result<Head, Error> {
+        let end = self.state.block_end(block_number)?;
+        Ok(Head {
+            block_number,
+            leaf_count: end.leaf_count,
+            root: end.root,
+            entry_count: end.entry_count,
+            state_root: end.state_root,
+            ..self.state.head
+        })
+    }
+
+    /// The root of the first `leaf_count` leaves. Costs at most one hash per level.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchLeaf`] if there are fewer; [`Error::Segment`] if a node cannot be read.
+    pub fn root_at(&self, leaf_count: u64) -> Result<B256, Error> {
+        Ok(self.prover(leaf_count)?.root())
+    }
+
+    /// The transaction numbers of a block, half-open.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBlock`].
+    pub fn block_range(&self, block_number: u64) -> Result<Range<TxNum>, Error> {
+        let end = self.state.block_end(block_number)?.leaf_count;
+        Ok(TxNum(self.state.block_start(block_number)?)..TxNum(end))
+    }
+
+    /// The block that a leaf belongs to.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchLeaf`].
+    pub fn block_of(&self, tx_num: TxNum) -> Result<u64, Error> {
+        self.state.block_of(tx_num)
+    }
+
+    /// A leaf.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchLeaf`]; [`Error::Segment`] if it is pruned or damaged.
+    pub fn leaf(&self, tx_num: TxNum) -> Result<Leaf, Error> {
+        self.source().leaf(tx_num)
+    }
+
+    /// A leaf's hash.
+    ///
+    /// # Errors
+    /// As [`leaf`](Self::leaf).
+    pub fn leaf_hash(&self, tx_num: TxNum) -> Result<B256, Error> {
+        self.state.check_leaf(tx_num)?;
+        self.source().read(0, tx_num.0).map(B256::new)
+    }
+
+    /// The leaves of a range, in either direction.
+    pub fn leaves(
+        &self,
+        range: Range<TxNum>,
+    ) -> impl DoubleEndedIterator<Item = Result<(TxNum, Leaf), Error>> + '_ {
+        let source = self.source();
+        (range.start.0..range.end.0).map(move |i| Ok((TxNum(i), source.leaf(TxNum(i))?)))
+    }
+
+    /// Proves the position of a leaf.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if that tree has no such leaf, [`Error::NoSuchBlock`];
+    /// [`Error::Segment`] if the leaf is pruned or damaged.
+    pub fn prove_inclusion(&self, tx_num: TxNum, at: At) -> Result<InclusionProof, Error> {
+        Ok(self.prover_at(at)?.inclusion(tx_num)?)
+    }
+
+    /// A leaf with the proof of its position: all that a verifier needs beside the head.
+    ///
+    /// # Errors
+    /// As [`prove_inclusion`](Self::prove_inclusion).
+    pub fn witness(&self, tx_num: TxNum, at: At) -> Result<Witness, Error> {
+        let proof = self.prove_inclusion(tx_num, at)?;
+        Ok(Witness::new(self.leaf(tx_num)?, proof)?)
+    }
+
+    /// Proves the positions of a run of leaves.
+    ///
+    /// # Errors
+    /// As [`prove_inclusion`](Self::prove_inclusion); also if the range is empty.
+    pub fn prove_range(&self, range: Range<TxNum>, at: At) -> Result<RangeProof, Error> {
+        Ok(self.prover_at(at)?.range(range.start, range.end)?)
+    }
+
+    /// A run of leaves with the proof of their positions.
+    ///
+    /// # Errors
+    /// As [`prove_range`](Self::prove_range).
+    pub fn range_witness(&self, range: Range<TxNum>, at: At) -> Result<RangeWitness, Error> {
+        let proof = self.prove_range(range.clone(), at)?;
+        let previous = self.leaf(range.start)?.previous_leaf_hash;
+        let payloads = self
+            .leaves(range)
+            .map(|leaf| Ok(leaf?.1.payload().to_bytes()));
+        Ok(RangeWitness::new(
+            previous,
+            payloads.collect::<Result<_, Error>>()?,
+            proof,
+        )?)
+    }
+
+    /// Proves the positions of any leaves, in ascending order, with shared nodes once.
+    ///
+    /// # Errors
+    /// As [`prove_inclusion`](Self::prove_inclusion); also if there are none or they do not ascend.
+    pub fn prove_multi(&self, tx_nums: &[TxNum], at: At) -> Result<MultiProof, Error> {
+        Ok(self.prover_at(at)?.multi(tx_nums)?)
+    }
+
+    /// Proves that the log at an older block is a prefix of the log `at`.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBlock`]; [`Error::Shape`] if the older log is empty or not smaller.
+    pub fn prove_consistency(&self, old_block: u64, at: At) -> Result<ConsistencyProof, Error> {
+        let old = self.state.block_end(old_block)?.leaf_count;
+        Ok(self.prover_at(at)?.consistency(old)?)
+    }
+
+    fn source(&self) -> Source<'_> {
+        Source::new(&self.state)
+    }
+
+    fn prover_at(&self, at: At) -> Result<Prover<Source<'_>>, Error> {
+        self.prover(match at {
+            At::Head => self.state.head.leaf_count,
+            At::Block(block_number) => self.state.block_end(block_number)?.leaf_count,
+        })
+    }
+
+    fn prover(&self, leaf_count: u64) -> Result<Prover<Source<'_>>, Error> {
+        if let Some(last) = leaf_count.checked_sub(1) {
+            self.state.check_leaf(TxNum(last))?;
+        }
+        Prover::new(self.source(), &self.hasher, leaf_count)
+    }
+}

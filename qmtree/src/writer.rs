@@ -1,0 +1,181 @@
+//! The one writer: its state, its journal, and the rule that a failure stops it.
+
+use crate::commit::Scratch;
+use crate::error::Error;
+use crate::open::Opened;
+use crate::options::{Durability, Options};
+use crate::seal::Sealing;
+use crate::state::State;
+use crate::view::View;
+use alloy_primitives::B256;
+use qmtree_kernels::Hasher;
+use qmtree_proofs::Head;
+use qmtree_storage::{DatabaseLock, JournalState, JournalWriter, prune_segment};
+use std::sync::Arc;
+
+/// What changes a database. Everything it does goes through [`run`](Self::run).
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) opened: Opened,
+    pub(crate) options: Options,
+    pub(crate) hasher: Hasher,
+    pub(crate) journal: JournalWriter,
+    pub(crate) state: State,
+    pub(crate) sealing: Option<Sealing>,
+    pub(crate) scratch: Scratch,
+    /// Blocks since the last sync, for grouped commits.
+    unsynced_blocks: u32,
+    poisoned: bool,
+    _lock: DatabaseLock,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        opened: Opened,
+        options: Options,
+        lock: DatabaseLock,
+        journal: JournalWriter,
+        state: State,
+    ) -> Self {
+        let hasher = Hasher::new(state.head.profile);
+        Self {
+            opened,
+            options,
+            hasher,
+            journal,
+            state,
+            sealing: None,
+            scratch: Scratch::default(),
+            unsynced_blocks: 0,
+            poisoned: false,
+            _lock: lock,
+        }
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Runs an operation. If it fails for any reason but the caller's mistake, the disk may hold
+    /// more or less than the state says, and nothing is written any more.
+    pub(crate) fn run<T>(
+        &mut self,
+        operation: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if self.poisoned {
+            return Err(Error::Poisoned);
+        }
+        let result = operation(self);
+        self.poisoned = matches!(
+            result,
+            Err(Error::Journal(_)
+                | Error::Segment(_)
+                | Error::Io { .. }
+                | Error::Check { .. }
+                | Error::Poisoned)
+        );
+        result
+    }
+
+    /// A view of the state that the writer works on.
+    pub(crate) fn view(&self) -> View {
+        View::new(Arc::new(self.state.clone()))
+    }
+
+    /// Syncs as often as the durability wants, after a block was committed.
+    pub(crate) fn sync_if_due(&mut self) -> Result<(), Error> {
+        self.unsynced_blocks = self.unsynced_blocks.saturating_add(1);
+        match self.options.durability {
+            Durability::Immediate => self.sync(),
+            Durability::Grouped { blocks } if self.unsynced_blocks >= blocks => self.sync(),
+            Durability::Grouped { .. } | Durability::Buffered => Ok(()),
+        }
+    }
+
+    pub(crate) fn sync(&mut self) -> Result<(), Error> {
+        self.journal.sync()?;
+        self.unsynced_blocks = 0;
+        Ok(())
+    }
+
+    pub(crate) fn unwind_to(&mut self, block_number: u64) -> Result<Head, Error> {
+        // A segment that is being written right now holds leaves older than the window.
+        self.finish_sealing()?;
+        let end = self.state.block_end(block_number)?;
+        if block_number == self.state.head.block_number {
+            return Ok(self.state.head);
+        }
+        if end.leaf_count < self.state.sealed_leaves() {
+            let earliest = self.earliest_unwind();
+            return Err(Error::UnwindTooDeep {
+                block_number,
+                earliest,
+            });
+        }
+        let view = self.view();
+        let head = view.head_at(block_number)?;
+        let last_leaf_hash = match end.leaf_count.checked_sub(1) {
+            Some(last) => view.leaf_hash(qmtree_proofs::TxNum(last))?,
+            None => B256::ZERO,
+        };
+        self.journal.append_unwind(JournalState {
+            head,
+            last_leaf_hash,
+            any_block: true,
+        })?;
+        let dropped = self.state.head.block_number - block_number;
+        let blocks = self
+            .state
+            .blocks
+            .len()
+            .saturating_sub(usize::try_from(dropped).unwrap_or(usize::MAX));
+        self.state.blocks.truncate(blocks);
+        self.state.truncate(end.leaf_count);
+        self.state.head = head;
+        self.state.last_leaf_hash = last_leaf_hash.0;
+        self.sync_if_due()?;
+        Ok(head)
+    }
+
+    /// The earliest block that can still be unwound to.
+    fn earliest_unwind(&self) -> u64 {
+        let listed_end = self.state.sealed.blocks_end();
+        let sealed = self.state.sealed_leaves();
+        let at_the_end = |block: &u64| {
+            self.state
+                .block_end(*block)
+                .is_ok_and(|end| end.leaf_count >= sealed)
+        };
+        listed_end
+            .checked_sub(1)
+            .filter(at_the_end)
+            .unwrap_or(listed_end)
+    }
+
+    pub(crate) fn prune_to(&mut self, block_number: u64) -> Result<usize, Error> {
+        self.finish_sealing()?;
+        let first_kept = self.state.block_start(block_number)?;
+        let mut pruned = 0;
+        for place in 0..self.state.sealed.segments().len() {
+            let Some(segment) = self.state.sealed.segments().get(place).map(Arc::clone) else {
+                break;
+            };
+            if segment.leaves().end.0 > first_kept {
+                break;
+            }
+            if !segment.is_pruned() {
+                let segment = prune_segment(&*self.opened.disk, &segment)?;
+                Arc::make_mut(&mut self.state.sealed).replace(place, Arc::new(segment));
+                pruned += 1;
+            }
+        }
+        Ok(pruned)
+    }
+
+    pub(crate) fn close(mut self) -> Result<(), Error> {
+        self.run(|writer| {
+            writer.finish_sealing()?;
+            writer.sync()
+        })
+    }
+}

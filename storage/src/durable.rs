@@ -1,0 +1,185 @@
+//! The one place where our files come into being, are renamed or go away.
+
+use crate::io::{Disk, DiskFile};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Ending of the names of files that are being made.
+pub(crate) const TEMPORARY: &str = "tmp";
+
+/// Makes a file so that after a crash it is there whole or not at all: write under a temporary
+/// name, sync, rename, sync the folder. Returns the file, open at its end.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] if there is such a file; the disk's, or those of `write`. A
+/// temporary file may then be left behind.
+pub(crate) fn create(
+    disk: &dyn Disk,
+    path: &Path,
+    write: impl FnOnce(&mut dyn DiskFile) -> io::Result<()>,
+) -> io::Result<Box<dyn DiskFile>> {
+    let temporary = temporary_of(path);
+    if disk.exists(&temporary) {
+        disk.remove(&temporary)?;
+    }
+    let mut file = disk.create_new(&temporary)?;
+    write(&mut *file)?;
+    file.sync()?;
+    disk.rename(&temporary, path)?;
+    disk.sync_dir(parent_of(path))?;
+    Ok(file)
+}
+
+/// Unlinks a file for good.
+///
+/// # Errors
+/// The disk's.
+pub(crate) fn remove(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    disk.remove(path)?;
+    disk.sync_dir(parent_of(path))
+}
+
+/// Makes a folder and those above it that are missing, for good.
+///
+/// # Errors
+/// The disk's.
+pub fn create_folder(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !disk.exists(folder);
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    let existing = path.ancestors().nth(missing.len()).unwrap_or(path);
+    disk.create_dir_all(path)?;
+    // The one that was there may be ours as well, made just before a crash. If we may not read the
+    // folder that it lies in, it is not.
+    match disk.sync_dir(parent_of(existing)) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+        synced => synced?,
+    }
+    missing
+        .iter()
+        .rev()
+        .try_for_each(|folder| disk.sync_dir(parent_of(folder)))
+}
+
+/// Unlinks the files in a folder that were being made when a crash came, and returns how many.
+/// Only the writer, who holds the lock of the database, may call this.
+///
+/// # Errors
+/// The disk's.
+pub fn remove_temporary_files(disk: &dyn Disk, folder: &Path) -> io::Result<usize> {
+    let names = disk.list(folder)?;
+    let temporary = names
+        .iter()
+        .filter(|name| name.extension().is_some_and(|e| e == TEMPORARY));
+    let mut count = 0;
+    for name in temporary {
+        disk.remove(&folder.join(name))?;
+        count += 1;
+    }
+    if count > 0 {
+        disk.sync_dir(folder)?;
+    }
+    Ok(count)
+}
+
+fn temporary_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(TEMPORARY);
+    name.into()
+}
+
+fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        // The root has no parent, and neither of them another name for it.
+        _ if path.has_root() => path,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::{Fate, SimDisk};
+
+    fn make(disk: &SimDisk) -> io::Result<()> {
+        create(disk, Path::new("a"), |file| file.append(b"whole")).map(drop)
+    }
+
+    #[test]
+    fn a_file_is_there_whole_or_not_at_all() {
+        let whole = SimDisk::new();
+        make(&whole).unwrap();
+        for (step, seed) in (0..whole.steps()).flat_map(|step| (0..8).map(move |s| (step, s))) {
+            for fate in Fate::ALL {
+                let disk = SimDisk::with_seed(seed);
+                disk.crash_at(step, fate);
+                make(&disk).unwrap_err();
+                let found = disk.after_crash();
+                if found.exists(Path::new("a")) {
+                    assert_eq!(found.content(Path::new("a")).unwrap(), b"whole");
+                    assert!(make(&found).is_err(), "a name is not taken over");
+                } else {
+                    // What is left under the temporary name is not in the way.
+                    make(&found).unwrap();
+                }
+            }
+        }
+        let found = whole.power_loss(Fate::Lost);
+        assert_eq!(found.files(), [Path::new("a")]);
+        remove(&whole, Path::new("a")).unwrap();
+        assert!(whole.power_loss(Fate::Lost).files().is_empty());
+    }
+
+    #[test]
+    fn folders_are_made_for_good_also_if_a_crash_came_before() {
+        for (step, fate) in (0..6).flat_map(|step| Fate::ALL.map(|fate| (step, fate))) {
+            let disk = SimDisk::with_seed(step);
+            disk.crash_at(step, fate);
+            create_folder(&disk, Path::new("a/b/c")).unwrap_err();
+            let found = disk.after_crash();
+            create_folder(&found, Path::new("a/b/c")).unwrap();
+            assert!(
+                found.power_loss(Fate::Lost).exists(Path::new("a/b/c")),
+                "{step} {fate:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_folder_that_was_made_and_not_synced_is_synced() {
+        for first in ["a", "a/b"] {
+            let disk = SimDisk::new();
+            disk.create_dir_all(Path::new("a")).unwrap();
+            create_folder(&disk, Path::new(first)).unwrap();
+            create_folder(&disk, Path::new("a/b")).unwrap();
+            assert!(disk.power_loss(Fate::Lost).exists(Path::new("a/b")));
+        }
+    }
+
+    #[test]
+    fn only_temporary_files_are_removed() {
+        let disk = SimDisk::new();
+        for name in ["d/a", "d/a.tmp", "d/tmp", "d/b.tmp"] {
+            disk.set_content(Path::new(name), Vec::new());
+        }
+        assert_eq!(remove_temporary_files(&disk, Path::new("d")).unwrap(), 2);
+        assert_eq!(remove_temporary_files(&disk, Path::new("d")).unwrap(), 0);
+        let left = disk.power_loss(Fate::Lost).files();
+        assert_eq!(left, [Path::new("d/a"), Path::new("d/tmp")]);
+    }
+
+    #[test]
+    fn every_path_has_a_folder_to_sync() {
+        let parents = [
+            ("a", "."),
+            ("a/b", "a"),
+            ("/a", "/"),
+            ("/", "/"),
+            ("./a", "."),
+        ];
+        for (path, parent) in parents {
+            assert_eq!(parent_of(Path::new(path)), Path::new(parent));
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The seam between the engine and the disk: the few file operations that it uses.
+//!
+//! [`RealDisk`](crate::RealDisk) is the operating system; the simulated disk forgets what was not
+//! synced, so that tests can cut the power at every step.
+
+use std::fmt::Debug;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A disk, or something that behaves like one. Paths are absolute or relative to its own root.
+pub trait Disk: Debug + Send + Sync {
+    /// Makes a folder and its parents, if they are not there.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a file that must not exist yet, for writing.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] if it exists; others as the operating system says.
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Opens an existing file for writing at its end.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// The whole content of a file.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// Maps a sealed file, one that is never written, shortened or renamed over.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn map(&self, path: &Path) -> io::Result<Mapped>;
+
+    /// Names, not paths, of the files and folders in a folder, in no order.
+    ///
+    /// # Errors
+    /// The operating system's; a folder that is not there is an error too.
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+
+    /// True if there is a file or folder of this name.
+    fn exists(&self, path: &Path) -> bool;
+
+    /// Renames a file within its folder; durable once the folder is synced. `to` must not exist.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] if it exists; others as the operating system says.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Unlinks a file; durable once the folder is synced.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes earlier renames, creations and removals in a folder durable.
+    ///
+    /// # Errors
+    /// The operating system's. Never retry it.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Takes the exclusive lock of a file, which is made if need be. The lock lasts as long as the
+    /// value.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] if another has it; others as the operating system says.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>>;
+}
+
+/// A file that is open for appending.
+pub trait DiskFile: Debug + Send {
+    /// Appends all of `bytes`.
+    ///
+    /// # Errors
+    /// The operating system's; the file may then end with a part of them.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Appends all of `parts`, one behind the other, in one call of the system where it has one.
+    ///
+    /// # Errors
+    /// The operating system's; the file may then end with some of them, or a part of one.
+    fn append_parts(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        parts.iter().try_for_each(|part| self.append(part))
+    }
+
+    /// Makes what was appended durable, together with the length.
+    ///
+    /// # Errors
+    /// The operating system's. Never retry it: the kernel may have dropped the dirty pages.
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// Cuts the file to `len` bytes.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn truncate(&mut self, len: u64) -> io::Result<()>;
+}
+
+/// The bytes of a sealed file, wherever they live; cheap to clone, valid after an unlink.
+#[derive(Clone)]
+pub struct Mapped(pub(crate) Arc<dyn AsRef<[u8]> + Send + Sync>);
+
+impl From<Vec<u8>> for Mapped {
+    /// Bytes in memory, as if they had been mapped.
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(bytes))
+    }
+}
+
+impl Debug for Mapped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Mapped({} bytes)", self.len())
+    }
+}
+
+impl std::ops::Deref for Mapped {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+}

@@ -1,0 +1,189 @@
+//! A journal file: its name, its header, and when it may go.
+
+use crate::header::{FIELDS_AT, HeaderError, HeaderKind};
+use crate::identity::Identity;
+use crate::io::Disk;
+use crate::journal::error::JournalError;
+use crate::journal::state::{JournalState, STATE_LEN};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// Bytes of a file before its first record.
+pub(crate) const HEADER_LEN: usize = 256;
+const HEADER: HeaderKind<HEADER_LEN> = HeaderKind {
+    magic: "QMJOURNL",
+    version: 1,
+};
+/// Where the base head begins.
+const BASE_AT: usize = FIELDS_AT + 8;
+const EXTENSION: &str = "qmj";
+
+const _: () = assert!(BASE_AT == 32 && BASE_AT + STATE_LEN == 163 && 163 + 89 + 4 == HEADER_LEN);
+
+/// One file of a journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Number of its first record.
+    pub first_seq: u64,
+    /// The most leaves that the log had, before its first record or after any of its records. Once
+    /// so many are sealed, the file is no longer needed.
+    pub max_leaf_count: u64,
+}
+
+/// What the header of a journal file says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FileHeader {
+    pub(crate) identity: Identity,
+    pub(crate) first_seq: u64,
+    pub(crate) base: JournalState,
+}
+
+impl FileHeader {
+    pub(crate) fn to_bytes(self) -> [u8; HEADER_LEN] {
+        let fields = (self.first_seq.to_le_bytes(), self.base.to_bytes());
+        HEADER.to_bytes(self.identity, &[&fields.0, &fields.1])
+    }
+
+    /// Reads the header of the file at `path`, and checks it against the database and the name.
+    pub(crate) fn read(path: &Path, bytes: &[u8], expected: Identity) -> Result<Self, HeaderError> {
+        let (found, mut fields) = HEADER.read(path, bytes)?;
+        let path = path.to_path_buf();
+        if found != expected {
+            return Err(HeaderError::OtherDatabase {
+                path,
+                found,
+                expected,
+            });
+        }
+        let Some(first_seq) = fields.u64() else {
+            return Err(HeaderError::Field {
+                path,
+                offset: FIELDS_AT,
+            });
+        };
+        let base = JournalState::decode(&mut fields)
+            .filter(|base| fields.is_zero() && base.check(expected).is_ok());
+        let Some(base) = base else {
+            return Err(HeaderError::Field {
+                path,
+                offset: BASE_AT,
+            });
+        };
+        Ok(Self {
+            identity: found,
+            first_seq,
+            base,
+        })
+    }
+}
+
+/// The path of the file whose first record is `first_seq`.
+pub(crate) fn path_of(folder: &Path, first_seq: u64) -> PathBuf {
+    folder.join(format!("{first_seq:016x}.{EXTENSION}"))
+}
+
+/// The journal files in a folder, oldest first. Other files are passed over.
+pub(crate) fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<(u64, PathBuf)>, JournalError> {
+    let names = disk
+        .list(folder)
+        .map_err(JournalError::io(folder, "list the journal files"))?;
+    let mut files = Vec::new();
+    for name in names {
+        if name.extension() == Some(OsStr::new(EXTENSION)) {
+            let path = folder.join(&name);
+            match first_seq_of(&name) {
+                Some(first_seq) => files.push((first_seq, path)),
+                None => return Err(JournalError::Name { path }),
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The number in a name, if the name is the one that `path_of` gives to the number.
+fn first_seq_of(name: &Path) -> Option<u64> {
+    let first_seq = u64::from_str_radix(name.file_stem()?.to_str()?, 16).ok()?;
+    (path_of(Path::new(""), first_seq) == name).then_some(first_seq)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::B256;
+    use qmtree_proofs::{Profile, Scheme};
+
+    const IDENTITY: Identity = Identity {
+        profile: Profile::Keccak256,
+        scheme: Scheme::StateRoot1,
+        chain_id: 1,
+    };
+
+    fn read(bytes: &[u8]) -> Result<FileHeader, HeaderError> {
+        FileHeader::read(Path::new("a"), bytes, IDENTITY)
+    }
+
+    /// Where the field begins that `read` refuses in a header with these fields.
+    fn refused(first_seq: u64, base: &[u8], more: &[u8]) -> usize {
+        match read(&HEADER.to_bytes(IDENTITY, &[&first_seq.to_le_bytes(), base, more])) {
+            Err(HeaderError::Field { offset, .. }) => offset,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_header_is_read_back() {
+        let base = JournalState::empty(IDENTITY);
+        let header = FileHeader {
+            identity: IDENTITY,
+            first_seq: 7,
+            base,
+        };
+        let read = read(&header.to_bytes()).unwrap();
+        assert_eq!(
+            (read.identity, read.first_seq, read.base),
+            (IDENTITY, 7, base)
+        );
+    }
+
+    #[test]
+    fn a_base_that_cannot_be_is_refused_though_the_checksum_holds() {
+        let base = JournalState::empty(IDENTITY);
+        let other = JournalState::empty(Identity {
+            chain_id: 2,
+            ..IDENTITY
+        });
+        let leaf = JournalState {
+            last_leaf_hash: B256::repeat_byte(1),
+            ..base
+        };
+        for base in [other, leaf] {
+            assert_eq!(refused(0, &base.to_bytes(), &[]), 32);
+        }
+        assert_eq!(refused(0, &base.to_bytes(), &[0, 1]), 32);
+        let [front @ .., _] = base.to_bytes();
+        assert_eq!(refused(0, &front, &[2]), 32);
+    }
+
+    #[test]
+    fn names_and_numbers_belong_together() {
+        let name = path_of(Path::new(""), 0x1f);
+        assert_eq!(name, Path::new("000000000000001f.qmj"));
+        assert_eq!(first_seq_of(&name), Some(0x1f));
+        assert_eq!(
+            first_seq_of(&path_of(Path::new(""), u64::MAX)),
+            Some(u64::MAX)
+        );
+        for wrong in [
+            "1f.qmj",
+            "000000000000001F.qmj",
+            "000000000000001g.qmj",
+            ".qmj",
+            "",
+        ] {
+            assert_eq!(first_seq_of(Path::new(wrong)), None, "{wrong}");
+        }
+    }
+}

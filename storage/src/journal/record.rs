@@ -1,0 +1,279 @@
+//! One record: its framing, and the two kinds of body.
+//!
+//! ```text
+//! 0        4      8     16        24       32    36    40                40 + length
+//! | marker | kind | seq | durable | length | crc | 0   | body ...        | crc | 0   |
+//! ```
+
+use crate::header::{Fields, join};
+use crate::journal::error::Damage;
+use crate::journal::state::JournalState;
+use alloy_primitives::B256;
+use qmtree_proofs::{Head, PAYLOAD_LEN};
+
+/// A record of the journal: one step of the log. Payloads are borrowed from the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalRecord<'a> {
+    /// A block was appended.
+    Block {
+        /// Number of its first leaf, if it has any: the leaf count before it.
+        first_tx_num: u64,
+        /// Hash of the leaf before the block.
+        previous_leaf_hash: B256,
+        /// Words 0 to 2 of each leaf.
+        payloads: &'a [[u8; PAYLOAD_LEN]],
+        /// The head after the block.
+        head: Head,
+        /// Hash of the last leaf after the block.
+        last_leaf_hash: B256,
+    },
+    /// The newest blocks were dropped.
+    Unwind {
+        /// The head after unwinding.
+        head: Head,
+        /// Hash of its last leaf; zero if there is none.
+        last_leaf_hash: B256,
+        /// True if a block is left.
+        any_block: bool,
+    },
+}
+
+const MARKER: [u8; 4] = *b"QMR1";
+/// The kind is one byte and three zeros, which is the same as a little-endian number of four.
+pub(crate) const KIND_BLOCK: u32 = 1;
+pub(crate) const KIND_UNWIND: u32 = 2;
+
+/// Bytes of a record before its body.
+pub(crate) const FRONT_LEN: usize = 40;
+/// Bytes of a record after its body.
+pub(crate) const BACK_LEN: usize = 8;
+/// Bytes of a block's body before the payloads.
+pub(crate) const BLOCK_START_LEN: usize = 48;
+/// Bytes of a block's body after the payloads.
+pub(crate) const BLOCK_END_LEN: usize = Head::ENCODED_LEN + 32;
+
+const _: () = assert!(4 + 1 + 3 + 8 + 8 + 8 + 4 + 4 == FRONT_LEN && 4 + 4 == BACK_LEN);
+const _: () = assert!(8 + 8 + 32 == BLOCK_START_LEN && 98 + 32 == BLOCK_END_LEN);
+
+/// What a record says before its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RecordFront {
+    pub(crate) kind: u32,
+    pub(crate) seq: u64,
+    /// When this was written, all records with smaller numbers were synced.
+    pub(crate) durable: u64,
+    /// Bytes of the body.
+    pub(crate) length: u64,
+}
+
+impl RecordFront {
+    pub(crate) fn to_bytes(self) -> [u8; FRONT_LEN] {
+        let kind = self.kind.to_le_bytes();
+        let [seq, durable, length] = [self.seq, self.durable, self.length].map(u64::to_le_bytes);
+        let covered: [u8; 32] = join(&[&MARKER, &kind, &seq, &durable, &length]);
+        join(&[&covered, &crc32c::crc32c(&covered).to_le_bytes()])
+    }
+
+    /// The front in these bytes, if they are one: marker, checksum and zeros are right.
+    pub(crate) fn from_bytes(bytes: &[u8; FRONT_LEN]) -> Option<Self> {
+        let mut fields = Fields(bytes);
+        let covered = fields.bytes::<32>()?;
+        if fields.u32()? != crc32c::crc32c(covered) || !fields.is_zero() {
+            return None;
+        }
+        let mut fields = Fields(covered);
+        (*fields.bytes()? == MARKER).then_some(())?;
+        Some(Self {
+            kind: fields.u32()?,
+            seq: fields.u64()?,
+            durable: fields.u64()?,
+            length: fields.u64()?,
+        })
+    }
+}
+
+/// What follows a body whose checksum is `checksum`.
+pub(crate) fn record_back(checksum: u32) -> [u8; BACK_LEN] {
+    join(&[&checksum.to_le_bytes()])
+}
+
+/// A record that is whole: marker, zeros and both checksums are right.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WholeRecord<'a> {
+    pub(crate) front: RecordFront,
+    body: &'a [u8],
+}
+
+impl<'a> WholeRecord<'a> {
+    /// The whole record that `bytes` begin with, if they do. Allocates nothing.
+    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let mut fields = Fields(bytes);
+        let front = RecordFront::from_bytes(fields.bytes()?)?;
+        let body = fields.slice(usize::try_from(front.length).ok()?)?;
+        let mut back = Fields(fields.bytes::<BACK_LEN>()?);
+        let whole = back.u32()? == crc32c::crc32c(body) && back.is_zero();
+        whole.then_some(Self { front, body })
+    }
+
+    /// Bytes from its marker to its end.
+    pub(crate) fn len(&self) -> usize {
+        FRONT_LEN + self.body.len() + BACK_LEN
+    }
+
+    /// What the body says, by the kind of the record.
+    pub(crate) fn decode(&self) -> Result<JournalRecord<'a>, Damage> {
+        let RecordFront { kind, seq, .. } = self.front;
+        let fields = Fields(self.body);
+        match kind {
+            KIND_BLOCK => decode_block(fields),
+            KIND_UNWIND => decode_unwind(fields),
+            _ => return Err(Damage::Kind { seq, kind }),
+        }
+        .ok_or(Damage::Body { seq })
+    }
+}
+
+/// The body of a block up to its payloads.
+pub(crate) fn block_start(
+    first_tx_num: u64,
+    leaves: u64,
+    previous_leaf_hash: B256,
+) -> [u8; BLOCK_START_LEN] {
+    let [first, leaves] = [first_tx_num, leaves].map(u64::to_le_bytes);
+    join(&[&first, &leaves, previous_leaf_hash.as_slice()])
+}
+
+/// The body of a block from behind its payloads.
+pub(crate) fn block_end(head: &Head, last_leaf_hash: B256) -> [u8; BLOCK_END_LEN] {
+    join(&[&head.to_bytes(), last_leaf_hash.as_slice()])
+}
+
+fn decode_block(mut fields: Fields<'_>) -> Option<JournalRecord<'_>> {
+    let first_tx_num = fields.u64()?;
+    let leaves = usize::try_from(fields.u64()?).ok()?;
+    let previous_leaf_hash = B256::new(*fields.bytes()?);
+    let payloads = fields.slice(leaves.checked_mul(PAYLOAD_LEN)?)?;
+    let (payloads, _) = payloads.as_chunks();
+    let head = Head::from_bytes(fields.bytes::<{ Head::ENCODED_LEN }>()?).ok()?;
+    let last_leaf_hash = B256::new(*fields.bytes()?);
+    let block = JournalRecord::Block {
+        first_tx_num,
+        previous_leaf_hash,
+        payloads,
+        head,
+        last_leaf_hash,
+    };
+    fields.0.is_empty().then_some(block)
+}
+
+fn decode_unwind(mut fields: Fields<'_>) -> Option<JournalRecord<'_>> {
+    let JournalState {
+        head,
+        last_leaf_hash,
+        any_block,
+    } = JournalState::decode(&mut fields)?;
+    fields.0.is_empty().then_some(JournalRecord::Unwind {
+        head,
+        last_leaf_hash,
+        any_block,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn framed(front: RecordFront, body: &[u8]) -> Vec<u8> {
+        [
+            &front.to_bytes()[..],
+            body,
+            &record_back(crc32c::crc32c(body)),
+        ]
+        .concat()
+    }
+
+    fn front(kind: u32, length: u64) -> RecordFront {
+        RecordFront {
+            kind,
+            seq: 7,
+            durable: 3,
+            length,
+        }
+    }
+
+    #[test]
+    fn what_lies_behind_a_record_does_not_matter_and_what_is_cut_off_does() {
+        let bytes = framed(front(9, 5), b"hello");
+        let longer = [&bytes[..], b"more"].concat();
+        let whole = WholeRecord::read(&longer).unwrap();
+        assert_eq!(
+            (whole.front, whole.body, whole.len()),
+            (front(9, 5), &b"hello"[..], 53)
+        );
+        for len in 0..bytes.len() {
+            assert!(WholeRecord::read(&bytes[..len]).is_none(), "{len}");
+        }
+    }
+
+    #[test]
+    fn every_byte_of_a_record_matters() {
+        let bytes = framed(front(KIND_BLOCK, 5), b"hello");
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1;
+            assert!(WholeRecord::read(&flipped).is_none(), "{at}");
+        }
+    }
+
+    #[test]
+    fn a_length_beyond_the_file_is_no_record() {
+        for length in [6, 1 << 40, u64::MAX - 40, u64::MAX] {
+            assert!(WholeRecord::read(&framed(front(1, length), b"hello")).is_none());
+        }
+    }
+
+    #[test]
+    fn whole_records_that_do_not_decode_say_so() {
+        let decode = |kind, body: &[u8]| {
+            let bytes = framed(front(kind, body.len() as u64), body);
+            WholeRecord::read(&bytes).unwrap().decode().unwrap_err()
+        };
+        assert_eq!(decode(3, b""), Damage::Kind { seq: 7, kind: 3 });
+        assert_eq!(
+            decode(0x0101, b""),
+            Damage::Kind {
+                seq: 7,
+                kind: 0x0101
+            }
+        );
+        let body = Damage::Body { seq: 7 };
+        assert_eq!(decode(KIND_BLOCK, b""), body);
+        assert_eq!(decode(KIND_UNWIND, b""), body);
+        // More leaves than bytes, so many that their length overflows, and a byte too many.
+        let head = block_end(&Head::empty(1, PROFILE, SCHEME), B256::ZERO);
+        for leaves in [1, u64::MAX / 96, u64::MAX / 96 + 2, u64::MAX] {
+            let block = [&block_start(0, leaves, B256::ZERO)[..], &head].concat();
+            assert_eq!(decode(KIND_BLOCK, &block), body);
+        }
+        let block = [&block_start(0, 0, B256::ZERO)[..], &head, &[0]].concat();
+        assert_eq!(decode(KIND_BLOCK, &block), body);
+        assert_eq!(decode(KIND_UNWIND, &[&head[..], &[0, 0]].concat()), body);
+    }
+
+    const PROFILE: qmtree_proofs::Profile = qmtree_proofs::Profile::Keccak256;
+    const SCHEME: qmtree_proofs::Scheme = qmtree_proofs::Scheme::StateRoot1;
+
+    proptest! {
+        #[test]
+        fn any_body_decodes_or_is_refused(kind in 0..4_u32, body in prop::collection::vec(any::<u8>(), 0..400)) {
+            let bytes = framed(front(kind, body.len() as u64), &body);
+            let _ = WholeRecord::read(&bytes).unwrap().decode();
+        }
+
+        #[test]
+        fn any_bytes_are_a_record_or_not(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            prop_assert!(WholeRecord::read(&bytes).is_none());
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The disk of the operating system.
+
+use crate::io::{Disk, DiskFile, Mapped};
+use crate::mmap;
+use std::fmt::Debug;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IoSlice, Write};
+use std::path::{Path, PathBuf};
+
+/// The operating system's files.
+///
+/// A sync is `fdatasync` on Linux, which persists the length as well, and the equivalent elsewhere.
+/// Folders are synced on Unix; other systems have no such call.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+#[derive(Debug)]
+struct RealFile(File);
+
+impl Disk for RealDisk {
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(path)?;
+        Ok(Box::new(RealFile(file)))
+    }
+
+    fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let file = OpenOptions::new().append(true).open(path)?;
+        Ok(Box::new(RealFile(file)))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+
+    fn map(&self, path: &Path) -> io::Result<Mapped> {
+        mmap::map(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(path)?
+            .map(|entry| Ok(entry?.file_name().into()))
+            .collect()
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is what `durable` calls")]
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        // Not atomic, and need not be: the lock of the database keeps other writers out.
+        if to.exists() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    #[cfg(unix)]
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    #[cfg(not(unix))]
+    fn sync_dir(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
+        file.try_lock()?;
+        Ok(Box::new(file))
+    }
+}
+
+impl DiskFile for RealFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
+    fn append_parts(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        let mut rest = slices.as_mut_slice();
+        // Advancing by nothing drops leading empty parts, so that a write of 0 bytes is an error.
+        IoSlice::advance_slices(&mut rest, 0);
+        while !rest.is_empty() {
+            match self.0.write_vectored(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => IoSlice::advance_slices(&mut rest, written),
+                // A signal came before anything was written.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_appended_to_cut_and_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let mut file = RealDisk.create_new(&path).unwrap();
+        file.append(b"one").unwrap();
+        file.append_parts(&[b"", b"two", b"", b"three", b""])
+            .unwrap();
+        file.append_parts(&[]).unwrap();
+        file.sync().unwrap();
+        assert_eq!(RealDisk.read(&path).unwrap(), b"onetwothree");
+        file.truncate(4).unwrap();
+        drop(file);
+        RealDisk.open_append(&path).unwrap().append(b"!").unwrap();
+        assert_eq!(RealDisk.read(&path).unwrap(), b"onet!");
+        assert_eq!(RealDisk.list(dir.path()).unwrap(), [PathBuf::from("a")]);
+    }
+
+    #[test]
+    fn names_are_never_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+        RealDisk.create_new(&a).unwrap();
+        RealDisk.create_new(&b).unwrap();
+        let exists = io::ErrorKind::AlreadyExists;
+        assert_eq!(RealDisk.create_new(&a).unwrap_err().kind(), exists);
+        assert_eq!(RealDisk.rename(&a, &b).unwrap_err().kind(), exists);
+        RealDisk.remove(&b).unwrap();
+        RealDisk.rename(&a, &b).unwrap();
+        RealDisk.sync_dir(dir.path()).unwrap();
+        assert!(!RealDisk.exists(&a) && RealDisk.exists(&b));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "cannot map files")]
+    fn a_map_outlives_the_name_of_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        for content in [&b""[..], b"sealed"] {
+            let path = dir.path().join("a");
+            RealDisk.create_new(&path).unwrap().append(content).unwrap();
+            let map = RealDisk.map(&path).unwrap();
+            RealDisk.remove(&path).unwrap();
+            assert_eq!(&map.clone()[..], content);
+        }
+    }
+
+    #[test]
+    fn a_lock_is_exclusive_and_ends_with_its_value() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = RealDisk.lock(&path).unwrap();
+        assert_eq!(
+            RealDisk.lock(&path).unwrap_err().kind(),
+            io::ErrorKind::WouldBlock
+        );
+        drop(held);
+        RealDisk.lock(&path).unwrap();
+    }
+}
