@@ -1,4 +1,4 @@
-//! `qm demo`: a log is filled, proved and verified before the user's eyes.
+//! `qm demo`: a database is filled, proved and verified before the user's eyes.
 
 use crate::error::CliError;
 use crate::expect::Expected;
@@ -6,20 +6,17 @@ use crate::files::{read_head, read_proof, write};
 use crate::output::say;
 use alloy_primitives::{B256, keccak256};
 use clap::Args;
-use qmtree_kernels::Hasher;
-use qmtree_proofs::{
-    Head, LeafPayload, MemoryLog, Profile, Proof, ProveError, RangeWitness, Scheme, TxNum, Witness,
-};
-use std::path::PathBuf;
+use qmtree::{At, Db, Identity, Options, View};
+use qmtree_proofs::{Head, LeafPayload, Profile, Proof, Scheme, TxNum, Witness};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-const CHAIN_ID: u64 = 1337;
 const BLOCKS: u64 = 500;
-/// Transactions of a block, beside its first and last leaf.
-const TXS_PER_BLOCK: u64 = 198;
-const LEAVES_PER_BLOCK: u64 = TXS_PER_BLOCK + 2;
+/// The block whose head stands for an older one.
+const OLD_BLOCK: u64 = 250;
+const LEAVES_PER_BLOCK: u64 = 200;
 
-/// Fill a log in memory, prove parts of it, and verify the proofs offline.
+/// Fill a database, open it again, prove parts of it, and verify the proofs offline.
 ///
 /// The leaves are made up: their words are hashes of their numbers. Executing real blocks into
 /// leaves is the work of the execution adapter, which this release does not have yet.
@@ -28,7 +25,7 @@ pub(crate) struct Demo {
     /// Hash profile.
     #[arg(long, default_value = "keccak", value_parser = ["keccak", "blake3"])]
     profile: String,
-    /// Folder for heads and proofs; a new temporary one, which is kept, if not given.
+    /// Folder for the database, heads and proofs; a new temporary one if not given. It is kept.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -42,20 +39,33 @@ impl Demo {
         };
         let out = self.folder()?;
         say(format_args!(
-            "QMTree demo: a log of made-up leaves in memory, profile {profile}\n"
+            "QMTree demo: a log of made-up leaves, profile {profile}\n"
         ))?;
-        let (log, heads) = fill(profile)?;
-        let head = last(&heads)?;
+        let folder = out.join("db");
+        let engine = |source| CliError::Database {
+            path: folder.clone(),
+            source: Box::new(source),
+        };
+        let mut db = fill(&folder, profile)?;
+        db.sync().map_err(engine)?;
+        db.close().map_err(engine)?;
+
+        let start = Instant::now();
+        let view = Db::open_read_only(&folder).map_err(engine)?.view();
+        let millis = start.elapsed().as_secs_f64() * 1e3;
+        let head = *view.head();
+        say(format_args!("  closed and opened again in {millis:.0} ms"))?;
         say(format_args!("\n  head {}\n", head.hash()))?;
 
+        let old_head = view.head_at(OLD_BLOCK).map_err(engine)?;
         let files = Files {
             out,
             head,
-            heads: &heads,
+            old_head,
         };
         files.write_heads()?;
-        files.prove_and_verify(&log)?;
-        files.forge(&log)?;
+        files.prove_and_verify(&view)?;
+        files.forge(&view)?;
         files.say_goodbye()
     }
 
@@ -76,20 +86,22 @@ impl Demo {
     }
 }
 
-fn last(heads: &[Head]) -> Result<Head, CliError> {
-    heads
-        .last()
-        .copied()
-        .ok_or_else(|| failed("no block was appended"))
-}
-
 fn failed(what: impl Into<String>) -> CliError {
     CliError::Demo { what: what.into() }
 }
 
-/// Appends all blocks and keeps the head after each.
-fn fill(profile: Profile) -> Result<(MemoryLog<Hasher>, Vec<Head>), CliError> {
-    let mut log = MemoryLog::new(Hasher::new(profile));
+/// Makes a database and appends all blocks, each durable before the next.
+fn fill(folder: &Path, profile: Profile) -> Result<Db, CliError> {
+    let engine = |source| CliError::Database {
+        path: folder.into(),
+        source: Box::new(source),
+    };
+    let identity = Identity {
+        profile,
+        scheme: Scheme::StateRoot1,
+        chain_id: 1337,
+    };
+    let mut db = Db::create(folder, identity, Options::default()).map_err(engine)?;
     let blocks: Vec<Vec<LeafPayload>> = (0..BLOCKS)
         .map(|block| {
             let first = block * LEAVES_PER_BLOCK;
@@ -98,28 +110,25 @@ fn fill(profile: Profile) -> Result<(MemoryLog<Hasher>, Vec<Head>), CliError> {
                 .collect()
         })
         .collect();
+    say("  block     leaves  root after the block")?;
     let start = Instant::now();
-    let mut heads = Vec::new();
-    for (block, number) in blocks.iter().zip(0..) {
-        log.append(block);
-        heads.push(log.head(CHAIN_ID, Scheme::StateRoot1, number));
+    for (leaves, block) in blocks.iter().zip(0..) {
+        let head = db.append_block(block, leaves).map_err(engine)?;
+        if block % 100 == 99 {
+            say(format_args!(
+                "  {block:>5}  {:>9}  {}",
+                head.leaf_count, head.root
+            ))?;
+        }
     }
-    let seconds = start.elapsed().as_secs_f64();
-
-    say(format_args!("  block     leaves  root after the block"))?;
-    for head in heads.iter().filter(|head| head.block_number % 100 == 99) {
-        say(format_args!(
-            "  {:>5}  {:>9}  {}",
-            head.block_number, head.leaf_count, head.root
-        ))?;
-    }
+    let (seconds, leaves) = (start.elapsed().as_secs_f64(), BLOCKS * LEAVES_PER_BLOCK);
     say(format_args!(
-        "\n  {} leaves in {BLOCKS} blocks appended in {:.0} ms, a root after each: {:.2} M leaves/s",
-        log.leaf_count(),
+        "\n  {leaves} leaves in {BLOCKS} blocks appended in {:.0} ms, each block synced to disk: \
+         {:.2} M leaves/s",
         seconds * 1e3,
-        log.leaf_count() as f64 / seconds / 1e6,
+        leaves as f64 / seconds / 1e6,
     ))?;
-    Ok((log, heads))
+    Ok(db)
 }
 
 /// A leaf whose words are hashes of its number.
@@ -133,85 +142,75 @@ fn made_up_leaf(tx_num: u64) -> LeafPayload {
 }
 
 /// Heads and proofs go through files, so that what is verified is what a verifier would get.
-struct Files<'a> {
+struct Files {
     out: PathBuf,
     head: Head,
-    heads: &'a [Head],
+    old_head: Head,
 }
 
-impl Files<'_> {
+impl Files {
     fn path(&self, name: &str) -> PathBuf {
         self.out.join(name)
     }
 
-    fn old_head(&self) -> Result<Head, CliError> {
-        self.heads
-            .get(self.heads.len() / 2)
-            .copied()
-            .ok_or_else(|| failed("no old head"))
+    fn engine(&self) -> impl Fn(qmtree::Error) -> CliError {
+        let path = self.path("db");
+        move |source| CliError::Database {
+            path: path.clone(),
+            source: Box::new(source),
+        }
     }
 
     fn write_heads(&self) -> Result<(), CliError> {
-        for (name, head) in [
-            ("head.json", self.head),
-            ("old-head.json", self.old_head()?),
-        ] {
+        for (name, head) in [("head.json", self.head), ("old-head.json", self.old_head)] {
             let json = serde_json::to_vec(&head).map_err(|e| failed(e.to_string()))?;
             write(&self.path(name), &json)?;
         }
         Ok(())
     }
 
-    fn prove_and_verify(&self, log: &MemoryLog<Hasher>) -> Result<(), CliError> {
-        let no_proof = |e: ProveError<_>| failed(e.to_string());
-        let (n, old) = (self.head.leaf_count, self.old_head()?);
-        let prover = log.prover(n).map_err(|e| failed(e.to_string()))?;
-        let old_prover = log
-            .prover(old.leaf_count)
-            .map_err(|e| failed(e.to_string()))?;
+    fn prove_and_verify(&self, view: &View) -> Result<(), CliError> {
+        let engine = self.engine();
+        let n = self.head.leaf_count;
         let i = TxNum(n / 3);
         let (from, to) = (TxNum(n / 2), TxNum(n / 2 + LEAVES_PER_BLOCK));
-        let leaf = log.leaf(i).ok_or_else(|| failed("no such leaf"))?;
 
         say(format_args!(
             "  {:<34} {:>9}  {:>10}",
             "proof", "bytes", "verified"
         ))?;
-        let witness = |proof| Witness::new(leaf, proof).map_err(|e| failed(e.to_string()));
-        let at_head = witness(prover.inclusion(i).map_err(no_proof)?)?;
-        self.show("one transaction", "tx.qmp", &Proof::Witness(at_head), &[])?;
+        let witness = Proof::Witness(view.witness(i, At::Head).map_err(&engine)?);
+        self.show("one transaction", "tx.qmp", &witness, &[])?;
 
-        let at_old_head = witness(old_prover.inclusion(i).map_err(no_proof)?)?;
-        let name = "the same, at the head of block 250";
-        self.show_at(&old, name, "tx-old.qmp", &Proof::Witness(at_old_head), &[])?;
-
-        let range = prover.range(from, to).map_err(no_proof)?;
-        let previous = log
-            .leaf(from)
-            .map(|leaf| leaf.previous_leaf_hash)
-            .unwrap_or_default();
-        let payloads = log.payloads(from, to).unwrap_or_default().to_vec();
-        let block = RangeWitness::new(previous, payloads, range);
-        let block = block.map_err(|e| failed(e.to_string()))?;
-        self.show(
-            "a whole block of 200 leaves",
-            "block.qmp",
-            &Proof::RangeWitness(block),
+        let witness = view.witness(i, At::Block(OLD_BLOCK)).map_err(&engine)?;
+        let name = format!("the same, at the head of block {OLD_BLOCK}");
+        self.show_at(
+            &self.old_head,
+            &name,
+            "tx-old.qmp",
+            &Proof::Witness(witness),
             &[],
         )?;
 
+        let block = view.range_witness(from..to, At::Head).map_err(&engine)?;
+        let name = format!("a whole block of {LEAVES_PER_BLOCK} leaves");
+        self.show(&name, "block.qmp", &Proof::RangeWitness(block), &[])?;
+
         let set: Vec<_> = (0..n).step_by(1009).map(TxNum).collect();
-        let hashes: Vec<B256> = set.iter().filter_map(|i| log.leaf_hash(*i)).collect();
-        let multi = prover.multi(&set).map_err(no_proof)?;
+        let hashes = set.iter().map(|i| view.leaf_hash(*i));
+        let hashes = hashes.collect::<Result<Vec<B256>, _>>().map_err(&engine)?;
+        let multi = view.prove_multi(&set, At::Head).map_err(&engine)?;
         let name = format!("{} transactions at once", set.len());
         self.show(&name, "set.qmp", &Proof::Multi(multi), &hashes)?;
 
-        let consistency = prover.consistency(old.leaf_count).map_err(no_proof)?;
-        let proof = Proof::Consistency(consistency);
+        let consistency = view
+            .prove_consistency(OLD_BLOCK, At::Head)
+            .map_err(&engine)?;
+        let name = format!("block {OLD_BLOCK} is a prefix of block {}", BLOCKS - 1);
         self.show(
-            "block 250 is a prefix of block 499",
+            &name,
             "consistency.qmp",
-            &proof,
+            &Proof::Consistency(consistency),
             &[],
         )
     }
@@ -256,14 +255,10 @@ impl Files<'_> {
     }
 
     /// Shows that a proof does not survive the change of one bit.
-    fn forge(&self, log: &MemoryLog<Hasher>) -> Result<(), CliError> {
-        let path = self.path("forged.qmp");
-        let prover = log
-            .prover(self.head.leaf_count)
-            .map_err(|e| failed(e.to_string()))?;
-        let i = TxNum(self.head.leaf_count / 3);
-        let proof = prover.inclusion(i).map_err(|e| failed(e.to_string()))?;
-        let mut leaf = log.leaf(i).ok_or_else(|| failed("no such leaf"))?;
+    fn forge(&self, view: &View) -> Result<(), CliError> {
+        let (path, i) = (self.path("forged.qmp"), TxNum(self.head.leaf_count / 3));
+        let proof = view.prove_inclusion(i, At::Head).map_err(self.engine())?;
+        let mut leaf = view.leaf(i).map_err(self.engine())?;
         leaf.state_change_hash.0[31] ^= 1;
         let forged = Witness::new(leaf, proof).map_err(|e| failed(e.to_string()))?;
         write(&path, &forged.to_bytes())?;
