@@ -17,6 +17,7 @@ use qmtree_kernels::Hasher;
 use qmtree_proofs::{Digest, Head, LeafPayload, PAYLOAD_LEN, TreeHasher, TxNum};
 use qmtree_storage::JournalWriter;
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 /// Leaves that the second thread gets at a time. Fewer would wake it more often, more would leave
 /// it more to do when the chain ends.
@@ -119,11 +120,13 @@ impl Writer {
             return Ok(last);
         }
         let (sender, chained) = mpsc::channel();
-        let (mut last, mut behind) = (previous, Ok(()));
+        let (done, finished) = mpsc::sync_channel(1);
+        let mut last = previous;
         rayon::in_place_scope(|scope| {
-            let behind = &mut behind;
             scope.spawn(move |_| {
-                *behind = behind_the_chain(journal, state, hasher, payloads, chained);
+                let behind = behind_the_chain(journal, state, hasher, payloads, &chained);
+                // The channel has room for the one answer, and its other end is still there.
+                let _ = done.send(behind);
             });
             let chunks = payloads.chunks(STEP).zip(hashes.chunks_mut(STEP));
             for (payloads, hashes) in chunks {
@@ -134,9 +137,28 @@ impl Writer {
                 }
             }
             drop(sender);
-        });
-        behind.map(|()| last)
+            receive(&finished).unwrap_or(Err(Error::Poisoned))
+        })?;
+        Ok(last)
     }
+}
+
+/// How long a thread looks for its next piece of work before it sleeps.
+///
+/// Waking a sleeping thread takes tens of microseconds, longer than the piece itself.
+const SPIN: Duration = Duration::from_micros(100);
+
+/// The next message, or `None` when there is no sender left. Spins before it sleeps.
+fn receive<T>(receiver: &mpsc::Receiver<T>) -> Option<T> {
+    let start = Instant::now();
+    while start.elapsed() < SPIN {
+        match receiver.try_recv() {
+            Ok(message) => return Some(message),
+            Err(mpsc::TryRecvError::Disconnected) => return None,
+            Err(mpsc::TryRecvError::Empty) => std::hint::spin_loop(),
+        }
+    }
+    receiver.recv().ok()
 }
 
 /// Buffers that are filled anew for every block. Fresh memory would cost more than what it holds.
@@ -154,10 +176,10 @@ fn behind_the_chain<'a>(
     state: &mut State,
     hasher: &Hasher,
     payloads: &[[u8; PAYLOAD_LEN]],
-    chained: mpsc::Receiver<Chained<'a>>,
+    chained: &mpsc::Receiver<Chained<'a>>,
 ) -> Result<(), Error> {
     journal.begin_block(payloads)?;
-    for (payloads, hashes) in chained {
+    while let Some((payloads, hashes)) = receive(chained) {
         state.append(hasher, payloads, hashes);
     }
     Ok(())

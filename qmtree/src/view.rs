@@ -8,8 +8,12 @@ use qmtree_proofs::{
     ConsistencyProof, Head, InclusionProof, Leaf, MultiProof, Prover, RangeProof, RangeWitness,
     TxNum, Witness,
 };
+use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// Proofs that one task makes, so that the right edge is hashed once for all of them.
+const PROOFS_PER_TASK: usize = 64;
 
 /// Which state of the log a proof is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -166,6 +170,21 @@ impl View {
     /// As [`prove_inclusion`](Self::prove_inclusion); also if there are none or they do not ascend.
     pub fn prove_multi(&self, tx_nums: &[TxNum], at: At) -> Result<MultiProof, Error> {
         Ok(self.prover_at(at)?.multi(tx_nums)?)
+    }
+
+    /// Proves the position of each leaf by itself, on all threads of rayon's pool.
+    ///
+    /// # Errors
+    /// As [`prove_inclusion`](Self::prove_inclusion), for the first leaf that fails.
+    pub fn prove_many(&self, tx_nums: &[TxNum], at: At) -> Result<Vec<InclusionProof>, Error> {
+        let parts = tx_nums.par_chunks(PROOFS_PER_TASK).map(|tx_nums| {
+            let prover = self.prover_at(at)?;
+            tx_nums
+                .iter()
+                .map(|tx_num| Ok(prover.inclusion(*tx_num)?))
+                .collect::<Result<Vec<_>, Error>>()
+        });
+        Ok(parts.collect::<Result<Vec<_>, Error>>()?.concat())
     }
 
     /// Proves that the log at an older block is a prefix of the log `at`.

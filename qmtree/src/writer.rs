@@ -65,6 +65,8 @@ impl Writer {
         if self.poisoned {
             return Err(Error::Poisoned);
         }
+        // If it panics, nobody comes back here to say that all is well.
+        self.poisoned = true;
         let result = operation(self);
         self.poisoned = matches!(
             result,

@@ -150,6 +150,16 @@ impl Model {
             n - 1,
             n.saturating_sub(2),
         ];
+        let readable = candidates.into_iter().filter(|i| *i < n && *i >= pruned_to);
+        let readable: Vec<_> = readable.map(TxNum).collect();
+        for (proof, i) in view
+            .prove_many(&readable, at)
+            .unwrap()
+            .iter()
+            .zip(&readable)
+        {
+            assert_eq!(*proof, view.prove_inclusion(*i, at).unwrap());
+        }
         for i in candidates.into_iter().filter(|i| *i < n).map(TxNum) {
             if i.0 < pruned_to {
                 assert!(
