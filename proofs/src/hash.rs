@@ -133,8 +133,11 @@ pub trait TreeHasher {
 ///
 /// Inside a twig the tag is the children's level, 0..=10; above the twig roots it is the node's
 /// own level, 12 and up. Tag 11 belongs to the root of a state twig.
+///
+/// # Panics
+/// If `level` is 0, which leaves have, or above 255.
 #[must_use]
-pub(crate) fn level_tag(level: u32) -> u8 {
+pub fn level_tag(level: u32) -> u8 {
     let tag = if level <= TWIG_LEVEL {
         level - 1
     } else {

@@ -34,7 +34,9 @@ pub mod erigon;
 pub use consistency::ConsistencyProof;
 pub use error::{DecodeError, ProveError, ShapeError, VerifyError};
 pub use frontier::Frontier;
-pub use hash::{Blake3, Digest, Keccak256, LEAF_LEN, PAIR_LEN, PAYLOAD_LEN, Profile, TreeHasher};
+pub use hash::{
+    Blake3, Digest, Keccak256, LEAF_LEN, PAIR_LEN, PAYLOAD_LEN, Profile, TreeHasher, level_tag,
+};
 #[doc(hidden)]
 pub use hash::{blake3_node_key, keccak_chain, leaf_message};
 pub use head::{Head, Scheme};

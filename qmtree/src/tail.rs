@@ -4,7 +4,7 @@
 //! the readers; a commit copies at most the one chunk that it fills further.
 
 use qmtree_kernels::Hasher;
-use qmtree_proofs::{Digest, PAYLOAD_LEN, TWIG_LEAVES, TWIG_LEVEL, TreeHasher};
+use qmtree_proofs::{Digest, PAYLOAD_LEN, TWIG_LEAVES, TWIG_LEVEL, TreeHasher, level_tag};
 use std::sync::Arc;
 
 /// log2 of the leaves in a chunk.
@@ -51,8 +51,8 @@ impl Chunk {
         self.payloads.extend_from_slice(payloads);
         let [leaves, ..] = &mut self.levels;
         leaves.extend_from_slice(hashes);
-        for level in 1..self.levels.len() {
-            let (below, above) = self.levels.split_at_mut(level);
+        for (place, level) in (1..self.levels.len()).zip(1..) {
+            let (below, above) = self.levels.split_at_mut(place);
             let (Some(children), Some(nodes)) = (below.last(), above.first_mut()) else {
                 return;
             };
@@ -73,13 +73,13 @@ impl Chunk {
 }
 
 /// Completes a level inside a twig from the one below it.
-fn extend_level(hasher: &Hasher, level: usize, children: &[Digest], nodes: &mut Vec<Digest>) {
+fn extend_level(hasher: &Hasher, level: u32, children: &[Digest], nodes: &mut Vec<Digest>) {
     let done = nodes.len();
     let new = children.get(2 * done..).unwrap_or_default();
     let (pairs, _) = new.as_flattened().as_chunks();
     nodes.resize(done + pairs.len(), [0; 32]);
-    let tag = u8::try_from(level - 1).expect("inside a twig");
-    hasher.hash_nodes(tag, pairs, nodes.get_mut(done..).unwrap_or_default());
+    let nodes = nodes.get_mut(done..).unwrap_or_default();
+    hasher.hash_nodes(level_tag(level), pairs, nodes);
 }
 
 impl TailTwig {
@@ -126,13 +126,13 @@ impl TailTwig {
         let new = self.chunks.get(done..).unwrap_or_default();
         let mut roots: Vec<Digest> = vec![[0; 32]; done];
         roots.extend(new.iter().filter_map(|chunk| chunk.root()));
-        for level in 0..self.levels.len() {
-            let (below, above) = self.levels.split_at_mut(level);
+        for (place, level) in (0..self.levels.len()).zip(CHUNK_LEVEL + 1..) {
+            let (below, above) = self.levels.split_at_mut(place);
             let children = below.last().unwrap_or(&roots);
             let Some(nodes) = above.first_mut() else {
                 return;
             };
-            extend_level(hasher, level + CHUNK_LEVEL as usize + 1, children, nodes);
+            extend_level(hasher, level, children, nodes);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::shared_vec::SharedVec;
 use qmtree_kernels::Hasher;
-use qmtree_proofs::{Digest, TWIG_LEVEL, TreeHasher};
+use qmtree_proofs::{Digest, TWIG_LEVEL, TreeHasher, level_tag};
 
 /// Complete nodes by level, from the twig roots on.
 #[derive(Clone, Debug, Default)]
@@ -21,22 +21,19 @@ impl UpperTree {
     /// Appends the root of the next twig, and the nodes that it completes.
     pub(crate) fn push(&mut self, hasher: &Hasher, twig_root: Digest) {
         let mut node = twig_root;
-        for level in 0.. {
-            if level == self.levels.len() {
+        for (place, level) in (0..).zip(TWIG_LEVEL..) {
+            if place == self.levels.len() {
                 self.levels.push(SharedVec::default());
             }
-            let Some(nodes) = self.levels.get_mut(level) else {
+            let Some(nodes) = self.levels.get_mut(place) else {
                 return;
             };
             nodes.push(node);
-            let left = match nodes.len() {
-                len if len % 2 == 0 => nodes.get(len - 2),
-                _ => None,
-            };
-            let Some(left) = left else { return };
-            // Above the twig roots the tag is the level of the node itself.
-            let tag = u8::try_from(level + 1).expect("levels end at 64") + LEVEL_TAG_BASE;
-            node = hasher.hash_node(tag, left, &node);
+            if nodes.len() % 2 == 1 {
+                return;
+            }
+            let left = nodes.get(nodes.len() - 2).copied().unwrap_or_default();
+            node = hasher.hash_node(level_tag(level + 1), &left, &node);
         }
     }
 
@@ -48,9 +45,6 @@ impl UpperTree {
         }
     }
 }
-
-/// The tag of level 12 is 12: one more for each level above the twig roots.
-const LEVEL_TAG_BASE: u8 = 11;
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 //! leaves are the upper half. A level is contiguous, so that it is the next one's input as it lies.
 
 use super::layout::LEAVES;
-use qmtree_proofs::{Digest, PAIR_LEN, TreeHasher};
+use qmtree_proofs::{Digest, PAIR_LEN, TreeHasher, level_tag};
 
 /// The heap of one twig: nodes 1..4096; slot 0 is free.
 pub(super) type TwigHeap = [Digest; 2 * LEAVES];
@@ -27,19 +27,18 @@ pub(super) fn heap_index(root_level: u32, level: u32, index: u64) -> Option<usiz
 
 /// Hashes all inner nodes of a heap whose upper half holds leaf hashes (level 0), a level at a
 /// time.
-///
-/// A node's tag inside a twig is its children's level (docs/FORMAT.md, section 1.1).
 pub(super) fn hash_inner_nodes(hasher: &impl TreeHasher, heap: &mut [Digest]) {
     let mut width = heap.len() / 2;
-    for tag in 0.. {
+    for level in 1.. {
         if width <= 1 {
             return;
         }
-        let (above, level) = heap.split_at_mut(width);
+        let (above, children) = heap.split_at_mut(width);
         let Some(parents) = above.get_mut(width / 2..) else {
             return;
         };
-        hasher.hash_nodes(tag, pairs(level.split_at(width).0), parents);
+        let pairs = pairs(children.split_at(width).0);
+        hasher.hash_nodes(level_tag(level), pairs, parents);
         width /= 2;
     }
 }
