@@ -17,7 +17,37 @@ use std::thread::JoinHandle;
 /// A segment that is being written on another thread.
 #[derive(Debug)]
 pub(crate) struct Sealing {
-    thread: JoinHandle<Result<Segment, Error>>,
+    /// Taken when it is waited for.
+    thread: Option<JoinHandle<Result<Segment, Error>>>,
+}
+
+impl Sealing {
+    fn start(job: Job) -> Self {
+        Self {
+            thread: Some(std::thread::spawn(move || job.run())),
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    fn wait(mut self) -> Result<Segment, Error> {
+        let joined = self.thread.take().map(JoinHandle::join);
+        // A panic of the thread leaves the segment in doubt, like a failed write.
+        joined.and_then(Result::ok).unwrap_or(Err(Error::Poisoned))
+    }
+}
+
+/// A database that is dropped without being closed still waits: the lock must outlive the thread,
+/// or the next writer would meet it at work.
+impl Drop for Sealing {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // The segment is whole or absent, and the next opening finds out which.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// Everything that goes into a segment.
@@ -81,7 +111,7 @@ impl Writer {
         if let Some(sealing) = &self.sealing {
             // A second one waits for the first, so that memory stays bounded.
             let behind = self.sealable_twigs() >= 3 * self.options.segment_twigs.max(1);
-            if !sealing.thread.is_finished() && !behind {
+            if !sealing.is_finished() && !behind {
                 return Ok(());
             }
             self.finish_sealing()?;
@@ -90,8 +120,7 @@ impl Writer {
             self.journal.sync()?;
             let job = self.next_job();
             if self.options.parallel {
-                let thread = std::thread::spawn(move || job.run());
-                self.sealing = Some(Sealing { thread });
+                self.sealing = Some(Sealing::start(job));
                 return Ok(());
             }
             self.install(job.run()?)?;
@@ -103,7 +132,7 @@ impl Writer {
     pub(crate) fn finish_sealing(&mut self) -> Result<(), Error> {
         match self.sealing.take() {
             Some(sealing) => {
-                let segment = sealing.thread.join().unwrap_or(Err(Error::Poisoned))?;
+                let segment = sealing.wait()?;
                 self.install(segment)
             }
             None => Ok(()),
