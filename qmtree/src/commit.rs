@@ -35,6 +35,7 @@ impl Writer {
         if let Some(head) = self.check_place(block_number, leaves)? {
             return Ok(head);
         }
+        self.touch();
         let last = self.append_leaves(leaves)?;
         let leaf_count = self.state.head.leaf_count;
         let root = if leaf_count > 0 {
@@ -64,17 +65,11 @@ impl Writer {
         block_number: u64,
         leaves: &[LeafPayload],
     ) -> Result<Option<Head>, Error> {
-        let State {
-            head, any_block, ..
-        } = &self.state;
-        if !any_block {
-            return Ok(None);
-        }
-        let Some(expected) = head.block_number.checked_add(1) else {
-            return Err(Error::Gap {
-                expected: u64::MAX,
-                found: block_number,
-            });
+        // Every block must leave room for the next one's number.
+        let after = block_number.checked_add(1).ok_or(Error::LastBlockNumber)?;
+        let expected = match self.state.any_block {
+            true => self.state.head.block_number.saturating_add(1),
+            false => block_number,
         };
         if block_number > expected {
             return Err(Error::Gap {
@@ -82,16 +77,15 @@ impl Writer {
                 found: block_number,
             });
         }
-        if block_number == expected {
+        if after > expected {
             return Ok(None);
         }
         let view = self.view();
         let range = view.block_range(block_number)?;
-        let same = range.end.0 - range.start.0 == leaves.len() as u64
-            && (range.start.0..range.end.0).zip(leaves).all(|(i, leaf)| {
-                view.leaf(TxNum(i))
-                    .is_ok_and(|stored| stored.payload() == *leaf)
-            });
+        let mut same = range.end.0 - range.start.0 == leaves.len() as u64;
+        for (i, leaf) in (range.start.0..range.end.0).zip(leaves) {
+            same = same && view.leaf(TxNum(i))?.payload() == *leaf;
+        }
         if same {
             view.head_at(block_number).map(Some)
         } else {

@@ -8,7 +8,7 @@ use crate::view::View;
 use crate::writer::Writer;
 use qmtree_proofs::{Head, LeafPayload};
 use qmtree_storage::{
-    Disk, HeaderError, Identity, JournalWriter, RealDisk, lock_database, read_database_header,
+    Disk, Identity, JournalWriter, RealDisk, lock_database, read_database_header,
 };
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -247,8 +247,3 @@ impl Db {
 
 /// How often a read-only open looks again before it believes an error.
 const READ_ONLY_TRIES: u32 = 5;
-
-/// True if there is no database in `dir`.
-pub(crate) fn is_absent(error: &HeaderError) -> bool {
-    matches!(error, HeaderError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
-}

@@ -21,10 +21,12 @@ pub enum Error {
         /// The block number given.
         found: u64,
     },
+    /// The block number that none can follow.
+    #[error("no block can have the number 2^64 - 1")]
+    LastBlockNumber,
     /// Another block of the same number is in the log.
     #[error(
-        "block {block_number} is in the log with other leaves; unwind to block {parent} first",
-        parent = block_number.saturating_sub(1)
+        "block {block_number} is in the log with other leaves; unwind to the block before it first"
     )]
     Conflict {
         /// The block number given.
@@ -73,11 +75,14 @@ pub enum Error {
     Poisoned,
     /// Journal and segments do not meet.
     #[error(
-        "the journal starts at leaf {journal}, but the segments end at leaf {sealed}: \
-         files are missing; restore them from a backup"
+        "{}: the journal and the segments do not meet, at leaves {journal} and {sealed}: \
+         files are missing; restore them from a backup",
+        path.display()
     )]
     MissingLeaves {
-        /// Leaves before the first journal record.
+        /// The folder of the database.
+        path: PathBuf,
+        /// The leaf at which the journal starts or ends.
         journal: u64,
         /// Leaves in segments.
         sealed: u64,

@@ -1,15 +1,15 @@
 //! From files to a state: what create writes, and what open reads and repairs.
 
-use crate::db::is_absent;
 use crate::error::Error;
 use crate::state::State;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{Digest, Head, TreeHasher};
 use qmtree_storage::{
-    BlockEnd, Disk, Identity, JOURNAL_FOLDER, JournalRecord, JournalState, JournalWriter,
-    Recovered, SEGMENTS_FOLDER, Segment, create_folder, list_segments, lock_database,
-    read_database_header, recover, remove_temporary_files, write_database_header,
+    BlockEnd, Disk, HeaderError, Identity, JOURNAL_FOLDER, JournalRecord, JournalState,
+    JournalWriter, LOCK_FILE, Recovered, SEGMENTS_FOLDER, Segment, create_folder, list_segments,
+    lock_database, read_database_header, recover, remove_temporary_files, write_database_header,
 };
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -79,34 +79,20 @@ pub(crate) fn create_files(
         action: "create",
         source,
     };
-    match read_database_header(&**disk, dir) {
-        Err(error) if is_absent(&error) => {}
-        _ => {
-            return Err(Error::NotEmpty {
-                path: dir.to_path_buf(),
-            });
-        }
-    }
-    if disk.exists(dir)
-        && disk
-            .list(dir)
-            .map_err(failed)?
-            .iter()
-            .any(|path| is_foreign(path))
-    {
-        return Err(Error::NotEmpty {
-            path: dir.to_path_buf(),
-        });
-    }
+    check_absent(&**disk, dir)?;
     let opened = Opened::new(Arc::clone(disk), dir, identity);
+    if disk.exists(dir) && !is_unfinished(&**disk, &opened).map_err(failed)? {
+        return Err(not_empty(dir));
+    }
     create_folder(&**disk, dir).map_err(failed)?;
     let _lock = lock_database(&**disk, dir)?;
+    // Another process may have been at it until the lock was had.
+    check_absent(&**disk, dir)?;
     for folder in [&opened.segments, &opened.journal] {
         create_folder(&**disk, folder).map_err(failed)?;
-    }
-    // A crash may have left the first file of a journal that has no header yet.
-    for name in disk.list(&opened.journal).map_err(failed)? {
-        disk.remove(&opened.journal.join(name)).map_err(failed)?;
+        for name in disk.list(folder).map_err(failed)? {
+            disk.remove(&folder.join(name)).map_err(failed)?;
+        }
     }
     let base = JournalState::empty(identity);
     JournalWriter::create(Arc::clone(disk), &opened.journal, identity, 0, base)?;
@@ -114,18 +100,59 @@ pub(crate) fn create_files(
     Ok(())
 }
 
-/// True of a name that no unfinished creation of ours leaves.
-fn is_foreign(path: &Path) -> bool {
-    let ours = [
-        JOURNAL_FOLDER,
-        SEGMENTS_FOLDER,
-        "qmtree.db.tmp",
-        "qmtree.lock",
-    ];
-    !path
-        .file_name()
-        .is_some_and(|name| ours.iter().any(|known| name == *known))
+fn not_empty(dir: &Path) -> Error {
+    Error::NotEmpty {
+        path: dir.to_path_buf(),
+    }
 }
+
+/// Refuses a folder that has a database header, or that is no folder.
+fn check_absent(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+    match read_database_header(disk, dir) {
+        Ok(_) => Err(not_empty(dir)),
+        Err(HeaderError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(()),
+        Err(HeaderError::Io { source, .. }) if source.kind() == ErrorKind::NotADirectory => {
+            Err(not_empty(dir))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// True if the folder holds nothing but what a creation that a crash cut off may have left: at most
+/// the first journal file without a record. A database that lost its header is not taken for one.
+fn is_unfinished(disk: &dyn Disk, opened: &Opened) -> std::io::Result<bool> {
+    let Opened {
+        journal,
+        segments,
+        dir,
+        ..
+    } = opened;
+    let ours = [JOURNAL_FOLDER, SEGMENTS_FOLDER, "qmtree.db.tmp", LOCK_FILE];
+    if disk
+        .list(dir)?
+        .iter()
+        .any(|name| !ours.iter().any(|known| name == Path::new(known)))
+    {
+        return Ok(false);
+    }
+    if disk.exists(segments) && !disk.list(segments)?.is_empty() {
+        return Ok(false);
+    }
+    if !disk.exists(journal) {
+        return Ok(true);
+    }
+    for name in disk.list(journal)? {
+        let first = ["0000000000000000.qmj", "0000000000000000.qmj.tmp"];
+        let is_first = first.iter().any(|known| name == Path::new(known));
+        if !is_first || disk.read(&journal.join(name))?.len() > JOURNAL_HEADER_LEN {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Bytes of a journal file without records (docs/FORMAT.md, section 6.1).
+const JOURNAL_HEADER_LEN: usize = 256;
 
 /// Reads segments and journal; changes nothing.
 pub(crate) fn recover_state(opened: &Opened) -> Result<RecoveredState, Error> {
@@ -151,11 +178,12 @@ pub(crate) fn recover_state(opened: &Opened) -> Result<RecoveredState, Error> {
     let (journal_start, sealed) = (journal.base.head.leaf_count, replay.state.sealed_leaves());
     if journal_start > sealed {
         return Err(Error::MissingLeaves {
+            path: opened.dir.clone(),
             journal: journal_start,
             sealed,
         });
     }
-    let state = replay.finish(&journal.state)?;
+    let state = replay.finish(opened, &journal.state)?;
     Ok(RecoveredState {
         state,
         journal,
@@ -230,7 +258,7 @@ impl Replay {
     }
 
     /// Compares what was replayed with what the journal says it is.
-    fn finish(self, end: &JournalState) -> Result<State, Error> {
+    fn finish(self, opened: &Opened, end: &JournalState) -> Result<State, Error> {
         let mut state = self.state;
         let blocks = self.blocks.into_iter().map(|(_, end)| end).collect();
         let differs = |what| {
@@ -239,7 +267,12 @@ impl Replay {
         };
         if state.head.leaf_count.max(state.sealed_leaves()) != end.head.leaf_count {
             let (journal, sealed) = (end.head.leaf_count, state.sealed_leaves());
-            return Err(Error::MissingLeaves { journal, sealed });
+            let path = opened.dir.clone();
+            return Err(Error::MissingLeaves {
+                path,
+                journal,
+                sealed,
+            });
         }
         state.head.leaf_count = end.head.leaf_count;
         if state.last_leaf_hash != end.last_leaf_hash.0 {

@@ -14,28 +14,37 @@ use qmtree_storage::{BlockEnd, SealableTwig, Segment, write_segment};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-/// A segment that is being written on another thread.
+/// A segment that is being written, or was, and is not part of the state yet.
+///
+/// It becomes part of it when the next one is due, or earlier on unwinding, pruning and closing:
+/// at a point that the blocks decide, and not the speed of a thread. So one thread or two write
+/// the same bytes.
 #[derive(Debug)]
-pub(crate) struct Sealing {
-    /// Taken when it is waited for.
-    thread: Option<JoinHandle<Result<Segment, Error>>>,
+pub(crate) enum Sealing {
+    /// On another thread; taken when it is waited for.
+    Running(Option<JoinHandle<Result<Segment, Error>>>),
+    /// Written by this one; taken likewise.
+    Written(Option<Segment>),
 }
 
 impl Sealing {
-    fn start(job: Job) -> Self {
-        Self {
-            thread: Some(std::thread::spawn(move || job.run())),
+    fn start(job: Job, parallel: bool) -> Result<Self, Error> {
+        if parallel {
+            Ok(Self::Running(Some(std::thread::spawn(move || job.run()))))
+        } else {
+            job.run().map(|segment| Self::Written(Some(segment)))
         }
     }
 
-    fn is_finished(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
-    }
-
     fn wait(mut self) -> Result<Segment, Error> {
-        let joined = self.thread.take().map(JoinHandle::join);
-        // A panic of the thread leaves the segment in doubt, like a failed write.
-        joined.and_then(Result::ok).unwrap_or(Err(Error::Poisoned))
+        match &mut self {
+            Self::Running(thread) => {
+                let joined = thread.take().map(JoinHandle::join);
+                // A panic of the thread leaves the segment in doubt, like a failed write.
+                joined.and_then(Result::ok).unwrap_or(Err(Error::Poisoned))
+            }
+            Self::Written(segment) => segment.take().ok_or(Error::Poisoned),
+        }
     }
 }
 
@@ -43,9 +52,9 @@ impl Sealing {
 /// or the next writer would meet it at work.
 impl Drop for Sealing {
     fn drop(&mut self) {
-        if let Some(thread) = self.thread.take() {
+        if let Self::Running(thread) = self {
             // The segment is whole or absent, and the next opening finds out which.
-            let _ = thread.join();
+            let _ = thread.take().map(JoinHandle::join);
         }
     }
 }
@@ -106,34 +115,36 @@ impl Job {
 }
 
 impl Writer {
-    /// Starts, or with one thread does, whatever sealing is due.
+    /// Starts whatever sealing is due; at most one segment is being written at a time.
     pub(crate) fn seal_if_due(&mut self) -> Result<(), Error> {
-        if let Some(sealing) = &self.sealing {
-            // A second one waits for the first, so that memory stays bounded.
-            let behind = self.sealable_twigs() >= 3 * self.options.segment_twigs.max(1);
-            if !sealing.is_finished() && !behind {
+        let size = self.options.segment_twigs.max(1);
+        loop {
+            let in_flight = if self.sealing.is_some() { size } else { 0 };
+            if self.sealable_twigs() < in_flight + size {
                 return Ok(());
             }
             self.finish_sealing()?;
-        }
-        while self.sealable_twigs() >= self.options.segment_twigs.max(1) {
-            self.journal.sync()?;
-            let job = self.next_job();
-            if self.options.parallel {
-                self.sealing = Some(Sealing::start(job));
-                return Ok(());
+            self.touch();
+            // Either makes the journal durable; a new file is what lets old ones go later.
+            if self.journal.file_len() >= self.options.journal_file_len_bytes {
+                self.journal.rotate()?;
+            } else {
+                self.journal.sync()?;
             }
-            self.install(job.run()?)?;
+            self.sealing = Some(Sealing::start(self.next_job(), self.options.parallel)?);
         }
-        Ok(())
     }
 
-    /// Waits for the segment that is being written, if there is one.
+    /// Waits for the segment that is being written, if there is one, and makes it part of the state.
     pub(crate) fn finish_sealing(&mut self) -> Result<(), Error> {
         match self.sealing.take() {
             Some(sealing) => {
+                let touched = self.touched;
+                self.touch();
                 let segment = sealing.wait()?;
-                self.install(segment)
+                self.install(segment)?;
+                self.touched = touched;
+                Ok(())
             }
             None => Ok(()),
         }
@@ -197,9 +208,6 @@ impl Writer {
         let twigs = usize::try_from(segment.twig_count()).unwrap_or(usize::MAX);
         state.twigs = Arc::new(state.twigs.iter().skip(twigs).map(Arc::clone).collect());
         Arc::make_mut(&mut state.sealed).push(Arc::new(segment));
-        if self.journal.file_len() >= self.options.journal_file_len_bytes {
-            self.journal.rotate()?;
-        }
         self.journal.remove_until(self.state.sealed_leaves())?;
         Ok(())
     }

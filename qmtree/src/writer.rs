@@ -26,6 +26,7 @@ pub(crate) struct Writer {
     /// Blocks since the last sync, for grouped commits.
     unsynced_blocks: u32,
     poisoned: bool,
+    pub(crate) touched: bool,
     _lock: DatabaseLock,
 }
 
@@ -48,6 +49,7 @@ impl Writer {
             scratch: Scratch::default(),
             unsynced_blocks: 0,
             poisoned: false,
+            touched: false,
             _lock: lock,
         }
     }
@@ -56,8 +58,8 @@ impl Writer {
         &self.state
     }
 
-    /// Runs an operation. If it fails for any reason but the caller's mistake, the disk may hold
-    /// more or less than the state says, and nothing is written any more.
+    /// Runs an operation. If it fails after it began to write, the disk may hold more or less than
+    /// the state says, and nothing is written any more.
     pub(crate) fn run<T>(
         &mut self,
         operation: impl FnOnce(&mut Self) -> Result<T, Error>,
@@ -65,18 +67,17 @@ impl Writer {
         if self.poisoned {
             return Err(Error::Poisoned);
         }
+        self.touched = false;
         // If it panics, nobody comes back here to say that all is well.
         self.poisoned = true;
         let result = operation(self);
-        self.poisoned = matches!(
-            result,
-            Err(Error::Journal(_)
-                | Error::Segment(_)
-                | Error::Io { .. }
-                | Error::Check { .. }
-                | Error::Poisoned)
-        );
+        self.poisoned = self.touched && result.is_err();
         result
+    }
+
+    /// Says that the operation begins to write: before this, its failure changes nothing.
+    pub(crate) fn touch(&mut self) {
+        self.touched = true;
     }
 
     /// A view of the state that the writer works on.
@@ -95,6 +96,7 @@ impl Writer {
     }
 
     pub(crate) fn sync(&mut self) -> Result<(), Error> {
+        self.touch();
         self.journal.sync()?;
         self.unsynced_blocks = 0;
         Ok(())
@@ -120,6 +122,7 @@ impl Writer {
             Some(last) => view.leaf_hash(qmtree_proofs::TxNum(last))?,
             None => B256::ZERO,
         };
+        self.touch();
         self.journal.append_unwind(JournalState {
             head,
             last_leaf_hash,
@@ -166,6 +169,7 @@ impl Writer {
                 break;
             }
             if !segment.is_pruned() {
+                self.touch();
                 let segment = prune_segment(&*self.opened.disk, &segment)?;
                 Arc::make_mut(&mut self.state.sealed).replace(place, Arc::new(segment));
                 pruned += 1;

@@ -1,0 +1,422 @@
+//! A child process that writes is killed at random moments, again and again, also while it
+//! recovers. Nothing that it acknowledged is lost, and every head is the one that the leaves give.
+//!
+//! `QMTREE_KILL_CYCLES` sets how often (200), `QMTREE_KILL_SEED` the seed of scripts and delays.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test that fails may panic"
+)]
+
+mod common;
+
+use common::{Rng, identity, leaves};
+use qmtree::proofs::{Digest, Frontier, Head, TreeHasher, TxNum};
+use qmtree::{At, Db, Durability, Error, Options};
+use qmtree_kernels::Hasher;
+use qmtree_storage::SegmentError;
+use std::fmt::Display;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+/// Blocks that can be unwound.
+const WINDOW: u64 = 3;
+/// Kills of one database before the next one is made.
+const KILLS_PER_DATABASE: u64 = 10;
+/// Longer than any wait in this file takes, however loaded the machine is.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const CHILD_DIR: &str = "QMTREE_KILL_CHILD_DIR";
+const CHILD_SEED: &str = "QMTREE_KILL_CHILD_SEED";
+const CHILD_HIGHEST: &str = "QMTREE_KILL_CHILD_HIGHEST";
+
+/// The options of the database that is made in this cycle. A crash of the process loses nothing
+/// under any of them: what was written is with the operating system.
+fn options(database: u64) -> Options {
+    let durability = match database % 4 {
+        3 => Durability::Buffered,
+        2 => Durability::Grouped { blocks: 4 },
+        _ => Durability::Immediate,
+    };
+    Options::default()
+        .with_durability(durability)
+        .with_unwind_window_blocks(WINDOW)
+        .with_segment_twigs(1 + database % 2)
+        .with_journal_file_len_bytes(300_000)
+        .with_parallel(database % 3 != 1)
+}
+
+/// One step of the script that the child runs and the parent follows.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Append {
+        branch: u64,
+        count: usize,
+    },
+    /// Keeps so many blocks.
+    Unwind {
+        keep: u64,
+    },
+    Prune {
+        block: u64,
+    },
+}
+
+/// The step of this number, for a log that has `blocks` blocks and once had `highest`.
+fn step(seed: u64, number: u64, blocks: u64, highest: u64) -> Step {
+    let mut rng = Rng::new(seed ^ number.wrapping_mul(0x5851_f42d_4c95_7f2d));
+    // Where leaves may be sealed follows from the most blocks that there ever were.
+    let earliest = highest.saturating_sub(WINDOW).max(1);
+    let kind = rng.below(100);
+    if kind < 10 && earliest < blocks {
+        let keep = earliest + rng.below(blocks - earliest);
+        return Step::Unwind { keep };
+    }
+    if kind < 13 && blocks > 20 {
+        return Step::Prune { block: blocks - 20 };
+    }
+    let count = match rng.below(20) {
+        0 => 0,
+        1 => 1500 + rng.below(3000),
+        2..=5 => 100 + rng.below(600),
+        _ => 1 + rng.below(40),
+    };
+    Step::Append {
+        branch: rng.next(),
+        count: count as usize,
+    }
+}
+
+/// A block that the model knows, with all that follows from the leaves up to its end.
+#[derive(Clone, Debug)]
+struct Block {
+    branch: u64,
+    start: u64,
+    head: Head,
+    last_leaf_hash: Digest,
+    frontier: Frontier<Hasher>,
+}
+
+/// What the log should be. Knows leaves and hash rules, and nothing of files.
+#[derive(Clone, Debug)]
+struct Model {
+    hasher: Hasher,
+    blocks: Vec<Block>,
+    highest: u64,
+    /// Leaves before this one may be pruned.
+    pruned_to: u64,
+}
+
+impl Model {
+    fn new() -> Self {
+        Self {
+            hasher: Hasher::new(identity().profile),
+            blocks: Vec::new(),
+            highest: 0,
+            pruned_to: 0,
+        }
+    }
+
+    fn head(&self) -> Head {
+        let id = identity();
+        let empty = Head::empty(id.chain_id, id.profile, id.scheme);
+        self.blocks.last().map_or(empty, |block| block.head)
+    }
+
+    fn step(&self, seed: u64, number: u64) -> Step {
+        step(seed, number, self.blocks.len() as u64, self.highest)
+    }
+
+    fn apply(&mut self, step: Step) {
+        match step {
+            Step::Append { branch, count } => self.append(branch, count),
+            Step::Unwind { keep } => self.blocks.truncate(keep as usize),
+            Step::Prune { block } => {
+                self.pruned_to = self.pruned_to.max(self.blocks[block as usize].start);
+            }
+        }
+        self.highest = self.highest.max(self.blocks.len() as u64);
+    }
+
+    fn append(&mut self, branch: u64, count: usize) {
+        let (last, mut frontier) = match self.blocks.last() {
+            Some(block) => (block.last_leaf_hash, block.frontier.clone()),
+            None => ([0; 32], Frontier::new(self.hasher)),
+        };
+        let block_number = self.blocks.len() as u64;
+        let payloads = leaves(branch, block_number, count);
+        let payloads: Vec<_> = payloads.iter().map(|leaf| leaf.to_bytes()).collect();
+        let mut hashes = vec![[0; 32]; count];
+        let last_leaf_hash = self.hasher.chain_leaves(last, &payloads, &mut hashes);
+        let start = frontier.leaf_count();
+        frontier.append(&hashes);
+        let head = Head {
+            block_number,
+            leaf_count: frontier.leaf_count(),
+            root: frontier.root(),
+            ..self.head()
+        };
+        self.blocks.push(Block {
+            branch,
+            start,
+            head,
+            last_leaf_hash,
+            frontier,
+        });
+    }
+
+    /// Compares the whole database, and some leaves and proofs that `rng` chooses.
+    fn compare(&self, db: &Db, rng: &mut Rng) {
+        let (head, view) = (self.head(), db.view());
+        assert_eq!(db.head(), head);
+        db.check().unwrap();
+        let n = head.leaf_count;
+        let places = [0, 2047, 2048, n / 2, n.saturating_sub(1)];
+        let some = (0..6).map(|_| rng.below(n)).chain(places);
+        for i in some.filter(|i| *i < n).map(TxNum) {
+            let at = self.blocks.partition_point(|b| b.head.leaf_count <= i.0);
+            let block = &self.blocks[at];
+            assert_eq!(view.block_of(i).unwrap(), at as u64);
+            let witness = match view.witness(i, At::Head) {
+                Ok(witness) => witness,
+                Err(Error::Segment(SegmentError::Pruned { .. })) if i.0 < self.pruned_to => {
+                    continue;
+                }
+                Err(error) => panic!("leaf {i}: {error}"),
+            };
+            witness.verify(&head, i).unwrap();
+            let place = (i.0 - block.start) as usize;
+            let expected = leaves(block.branch, at as u64, place + 1)[place];
+            assert_eq!(view.leaf(i).unwrap().payload(), expected, "leaf {i}");
+        }
+        for _ in 0..4 {
+            let Some(old) = self
+                .blocks
+                .get(rng.below(self.blocks.len() as u64) as usize)
+            else {
+                break;
+            };
+            let old = old.head;
+            assert_eq!(view.head_at(old.block_number).unwrap(), old);
+            let provable = self.pruned_to.max(1)..n;
+            if provable.contains(&old.leaf_count) {
+                let proof = view.prove_consistency(old.block_number, At::Head);
+                proof.unwrap().verify(&old, &head).unwrap();
+            }
+        }
+    }
+}
+
+/// One line to the parent. It is in the pipe when this returns, whatever becomes of the process.
+fn say(line: impl Display) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(format!("\n@{line}\n").as_bytes()).unwrap();
+    out.flush().unwrap();
+}
+
+fn as_line(head: &Head) -> String {
+    let Head {
+        block_number,
+        leaf_count,
+        root,
+        ..
+    } = head;
+    format!("{block_number} {leaf_count} {root}")
+}
+
+/// Not a test by itself: what the parent runs, and kills.
+#[test]
+fn child() {
+    let Ok(dir) = std::env::var(CHILD_DIR) else {
+        return;
+    };
+    let number = |name| std::env::var(name).unwrap().parse().unwrap();
+    let (seed, highest): (u64, u64) = (number(CHILD_SEED), number(CHILD_HIGHEST));
+    if let Err(error) = write_until_killed(Path::new(&dir), seed, highest) {
+        say(format!("error {error}"));
+    }
+}
+
+fn write_until_killed(dir: &Path, seed: u64, mut highest: u64) -> Result<(), Error> {
+    let start = Instant::now();
+    let options = options(number_of(dir));
+    say("opening");
+    let mut db = if is_made(dir) {
+        Db::open(dir, options)?
+    } else {
+        Db::create(dir, identity(), options)?
+    };
+    say(format!("opened {}", as_line(&db.head())));
+    for number in 0.. {
+        let blocks = db.view().blocks().map_or(0, |(_, last)| last + 1);
+        let head = match step(seed, number, blocks, highest) {
+            Step::Append { branch, count } => {
+                db.append_block(blocks, &leaves(branch, blocks, count))?
+            }
+            Step::Unwind { keep } => db.unwind_to(keep - 1)?,
+            Step::Prune { block } => db.prune_to(block).map(|_| db.head())?,
+        };
+        say(format!("did {}", as_line(&head)));
+        highest = highest.max(head.block_number + 1);
+        // A parent that is gone must not leave a writer behind.
+        if start.elapsed() > PATIENCE {
+            break;
+        }
+    }
+    db.close()
+}
+
+/// The header comes last: where it is, there is a database.
+fn is_made(dir: &Path) -> bool {
+    dir.join("qmtree.db").exists()
+}
+
+/// Databases are named by their numbers.
+fn number_of(dir: &Path) -> u64 {
+    dir.file_name().unwrap().to_str().unwrap().parse().unwrap()
+}
+
+/// A running child and what it says.
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Running {
+    fn start(dir: &Path, seed: u64, highest: u64) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+            .env(CHILD_DIR, dir)
+            .env(CHILD_SEED, seed.to_string())
+            .env(CHILD_HIGHEST, highest.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = mpsc::channel();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            // The last line may be cut off; it was not acknowledged then.
+            for line in out.split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line);
+                if let Some(line) = line.strip_prefix('@') {
+                    let _gone = sender.send(line.to_owned());
+                }
+            }
+        });
+        Self { child, lines }
+    }
+
+    fn wait_for(&self, word: &str) -> String {
+        let line = self.lines.recv_timeout(PATIENCE).unwrap();
+        assert!(line.starts_with(word), "{line}");
+        line
+    }
+
+    /// Kills the child, and returns what else it had said by then.
+    fn kill(mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.lines.iter().collect()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    while_opening: u64,
+    acknowledged: u64,
+    /// Kills that came between a commit and its acknowledgement.
+    committed_in_flight: u64,
+    sealed: u64,
+}
+
+/// Starts a child, kills it, and brings the model to where the database must be. Returns whether
+/// the step after the last acknowledged one may have happened.
+fn run_and_kill(dir: &Path, model: &mut Model, rng: &mut Rng, counts: &mut Counts) -> Option<Step> {
+    let seed = rng.next();
+    let running = Running::start(dir, seed, model.highest);
+    running.wait_for("opening");
+    if rng.below(4) == 0 {
+        std::thread::sleep(Duration::from_micros(rng.below(3000)));
+    } else {
+        let opened = running.wait_for("opened");
+        assert_eq!(opened, format!("opened {}", as_line(&model.head())));
+        std::thread::sleep(Duration::from_micros(rng.below(60_000)));
+        return Some(follow(running.kill(), model, seed, counts));
+    }
+    let mut said = running.kill();
+    if said.is_empty() {
+        counts.while_opening += 1;
+        return None;
+    }
+    let opened = said.remove(0);
+    assert_eq!(opened, format!("opened {}", as_line(&model.head())));
+    Some(follow(said, model, seed, counts))
+}
+
+/// Applies what was acknowledged; returns the step that was in flight.
+fn follow(said: Vec<String>, model: &mut Model, seed: u64, counts: &mut Counts) -> Step {
+    let mut number = 0;
+    for line in said {
+        model.apply(model.step(seed, number));
+        assert_eq!(line, format!("did {}", as_line(&model.head())), "{number}");
+        number += 1;
+    }
+    counts.acknowledged += number;
+    model.step(seed, number)
+}
+
+/// Opens the database as a reader, which leaves the repair to the next child, or as a writer.
+fn reopen(dir: &Path, as_writer: bool) -> Db {
+    let opened = if as_writer {
+        Db::open(dir, options(number_of(dir)))
+    } else {
+        Db::open_read_only(dir)
+    };
+    opened.unwrap_or_else(|error| panic!("{}: {error}", dir.display()))
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_the_writer_is_killed() {
+    let variable = |name, default| std::env::var(name).map_or(default, |v| v.parse().unwrap());
+    let cycles: u64 = variable("QMTREE_KILL_CYCLES", 200);
+    let seed = variable("QMTREE_KILL_SEED", 0x6b69_6c6c);
+    println!("QMTREE_KILL_CYCLES={cycles} QMTREE_KILL_SEED={seed}");
+    let folder = tempfile::tempdir().unwrap();
+    let (mut rng, mut counts) = (Rng::new(seed), Counts::default());
+    let mut model = Model::new();
+    let mut dir = folder.path().join("0");
+    for cycle in 0..cycles {
+        if cycle % KILLS_PER_DATABASE == 0 {
+            model = Model::new();
+            dir = folder.path().join((cycle / KILLS_PER_DATABASE).to_string());
+        }
+        let in_flight = run_and_kill(&dir, &mut model, &mut rng, &mut counts);
+        if !is_made(&dir) {
+            assert!(in_flight.is_none() && model.blocks.is_empty());
+            continue;
+        }
+        let db = reopen(&dir, rng.below(3) == 0);
+        if let Some(step) = in_flight {
+            let mut next = model.clone();
+            next.apply(step);
+            // What was not acknowledged may have happened nevertheless, wholly or not at all.
+            if db.head() == next.head() {
+                counts.committed_in_flight += u64::from(next.head() != model.head());
+                model = next;
+            }
+        }
+        println!("cycle {cycle}: {}", as_line(&db.head()));
+        model.compare(&db, &mut rng);
+        counts.sealed = counts.sealed.max(db.sealed_leaf_count());
+    }
+    println!("{counts:?}");
+    if cycles >= 200 {
+        assert!(counts.while_opening > 0 && counts.sealed > 0, "{counts:?}");
+        assert!(counts.acknowledged > cycles, "{counts:?}");
+    }
+}

@@ -1,0 +1,180 @@
+//! Bugs that the engine once had, each held by a test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test that fails may panic"
+)]
+
+mod common;
+
+use common::hooked::{Change, Hook};
+use common::{identity, leaves};
+use qmtree::{Db, Durability, Error, Options};
+use qmtree_storage::SegmentError;
+use qmtree_storage::sim::SimDisk;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+fn options() -> Options {
+    Options::default()
+        .with_unwind_window_blocks(1)
+        .with_segment_twigs(1)
+        .with_journal_file_len_bytes(1000)
+        .with_parallel(false)
+}
+
+fn create(sim: &SimDisk, options: Options) -> Db {
+    Db::create_on(Arc::new(sim.clone()), Path::new("/db"), identity(), options).unwrap()
+}
+
+/// `create` in a folder whose qmtree.db was lost deleted the journal.
+#[test]
+fn a_database_that_lost_its_header_is_not_wiped_by_create() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("db");
+    let mut db = Db::create(&dir, identity(), options()).unwrap();
+    db.append_block(0, &leaves(0, 0, 1000)).unwrap();
+    db.close().unwrap();
+    let journal = dir.join("journal/0000000000000000.qmj");
+    let before = std::fs::read(&journal).unwrap();
+    std::fs::remove_file(dir.join("qmtree.db")).unwrap();
+    let created = Db::create(&dir, identity(), options());
+    assert!(
+        matches!(created, Err(Error::NotEmpty { .. })),
+        "{created:?}"
+    );
+    assert!(std::fs::read(&journal).unwrap() == before);
+}
+
+/// Appending a block with the highest number panicked after it was committed.
+#[test]
+fn the_last_block_number_there_is_does_not_panic() {
+    let mut db = create(&SimDisk::new(), options());
+    let first = db.append_block(u64::MAX, &leaves(0, 0, 3));
+    if first.is_ok() {
+        assert_eq!(db.view().blocks(), Some((u64::MAX, u64::MAX)));
+        db.append_block(u64::MAX, &leaves(0, 0, 3)).unwrap();
+    }
+}
+
+/// The same block again, once pruned, was called a conflict: "in the log with other leaves".
+#[test]
+fn a_pruned_block_that_is_appended_again_is_no_conflict() {
+    let mut db = create(&SimDisk::new(), options());
+    for block in 0..10 {
+        db.append_block(block, &leaves(0, block, 1000)).unwrap();
+    }
+    let head = db.append_block(0, &leaves(0, 0, 1000)).unwrap();
+    assert_eq!(db.prune_to(9).unwrap(), 4);
+    match db.append_block(0, &leaves(0, 0, 1000)) {
+        Ok(again) => assert_eq!(again, head),
+        Err(Error::Segment(SegmentError::Pruned { .. })) => {}
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[derive(Debug)]
+struct Gate(Mutex<Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>>);
+
+impl Hook for Gate {
+    fn before(&self, change: Change, path: &Path) -> io::Result<()> {
+        if change == Change::Sync && path.to_str().unwrap().contains("segments") {
+            let gate = self.0.lock().unwrap().take();
+            if let Some((arrived, go)) = gate {
+                arrived.send(()).unwrap();
+                go.recv_timeout(Duration::from_secs(60)).unwrap();
+            }
+        }
+        Ok(())
+    }
+}
+
+fn files(durability: Durability, file_len: u64, parallel: bool) -> BTreeMap<PathBuf, usize> {
+    let sim = SimDisk::new();
+    let options = options()
+        .with_durability(durability)
+        .with_journal_file_len_bytes(file_len)
+        .with_parallel(parallel);
+    let mut db = create(&sim, options);
+    for block in 0..60 {
+        db.append_block(block, &leaves(0, block, 700)).unwrap();
+    }
+    db.close().unwrap();
+    let files = sim.files().into_iter();
+    let sum = |bytes: Vec<u8>| {
+        bytes
+            .iter()
+            .fold(bytes.len(), |a, b| a.wrapping_mul(31) + *b as usize)
+    };
+    files
+        .map(|path| (path.clone(), sum(sim.content(&path).unwrap()) % 1_000_003))
+        .collect()
+}
+
+/// Thread count decided which segments were there after close (a), the `durable` field of records
+/// under Buffered (b), and where journal files began and which were left (c).
+#[test]
+fn thread_count_a_which_segments() {
+    let run = |parallel| {
+        let mut files = files(Durability::Immediate, u64::MAX, parallel);
+        files.retain(|path, _| path.starts_with("db/segments"));
+        files.into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(run(false), run(true));
+}
+
+#[test]
+fn thread_count_b_buffered_records() {
+    let run = |parallel| {
+        let mut files = files(Durability::Buffered, u64::MAX, parallel);
+        files.retain(|path, _| path.starts_with("db/journal"));
+        files
+    };
+    assert_eq!(run(false), run(true));
+}
+
+#[test]
+fn thread_count_c_journal_files() {
+    let run = |parallel| {
+        let mut files = files(Durability::Immediate, 100_000, parallel);
+        files.retain(|path, _| path.starts_with("db/journal"));
+        files
+    };
+    assert_eq!(run(false), run(true));
+}
+
+/// On two threads at most one segment was sealed per append, so that blocks larger than a segment
+/// piled up in memory and in the journal without bound.
+#[test]
+fn sealing_keeps_up_with_blocks_larger_than_segments() {
+    let mut db = create(&SimDisk::new(), options().with_parallel(true));
+    for block in 0..30 {
+        db.append_block(block, &leaves(0, block, 10_000)).unwrap();
+    }
+    let unsealed = db.head().leaf_count - db.sealed_leaf_count();
+    db.close().unwrap();
+    assert!(unsealed < 60_000, "{unsealed} leaves in memory");
+}
+
+/// What cannot be looked at was called "not an empty folder".
+#[test]
+fn a_header_that_cannot_be_read_is_not_called_a_full_folder() {
+    #[derive(Debug)]
+    struct Free;
+    impl Hook for Free {
+        fn before(&self, _: Change, _: &Path) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    // A link to itself: the system refuses to look (ELOOP), as it would without permission.
+    let dir = folder.path().join("db");
+    std::os::unix::fs::symlink(&dir, &dir).unwrap();
+    let _unused = Free;
+    let refused = Db::create(&dir, identity(), options()).unwrap_err();
+    assert!(!matches!(refused, Error::NotEmpty { .. }), "{refused}");
+}
