@@ -14,7 +14,7 @@ setup: ## Install what the build needs and this machine lacks
 	@scripts/setup
 
 demo: setup ## Build the `qm` command and run its demonstration
-	@$(ENV) cargo run --release --locked --bin qm -- demo
+	@$(ENV) cargo run --release --locked -p qm -- demo
 
 test: setup ## Run every test: Rust, doc examples, Python oracle
 	@scripts/test

@@ -1,6 +1,7 @@
 //! `qm demo`: a database is filled, proved and verified before the user's eyes.
 
-use crate::error::CliError;
+use crate::arguments::ProfileName;
+use crate::error::{CliError, in_database};
 use crate::expect::Expected;
 use crate::files::{read_head, read_proof, write};
 use crate::output::say;
@@ -23,8 +24,8 @@ const LEAVES_PER_BLOCK: u64 = 200;
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// Hash profile.
-    #[arg(long, default_value = "keccak", value_parser = ["keccak", "blake3"])]
-    profile: String,
+    #[arg(long, value_enum, default_value_t = ProfileName::Keccak)]
+    profile: ProfileName,
     /// Folder for the database, heads and proofs; a new temporary one if not given. It is kept.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -32,26 +33,19 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let profile = if self.profile == "blake3" {
-            Profile::Blake3
-        } else {
-            Profile::Keccak256
-        };
+        let profile = self.profile.profile();
         let out = self.folder()?;
         say(format_args!(
             "QMTree demo: a log of made-up leaves, profile {profile}\n"
         ))?;
         let folder = out.join("db");
-        let engine = |source| CliError::Database {
-            path: folder.clone(),
-            source: Box::new(source),
-        };
+        let engine = in_database(&folder);
         let mut db = fill(&folder, profile)?;
-        db.sync().map_err(engine)?;
-        db.close().map_err(engine)?;
+        db.sync().map_err(&engine)?;
+        db.close().map_err(&engine)?;
 
         let start = Instant::now();
-        let view = Db::open_read_only(&folder).map_err(engine)?.view();
+        let view = Db::open_read_only(&folder).map_err(&engine)?.view();
         let millis = start.elapsed().as_secs_f64() * 1e3;
         let head = *view.head();
         say(format_args!("  closed and opened again in {millis:.0} ms"))?;
@@ -92,16 +86,13 @@ fn failed(what: impl Into<String>) -> CliError {
 
 /// Makes a database and appends all blocks, each durable before the next.
 fn fill(folder: &Path, profile: Profile) -> Result<Db, CliError> {
-    let engine = |source| CliError::Database {
-        path: folder.into(),
-        source: Box::new(source),
-    };
+    let engine = in_database(folder);
     let identity = Identity {
         profile,
         scheme: Scheme::StateRoot1,
         chain_id: 1337,
     };
-    let mut db = Db::create(folder, identity, Options::default()).map_err(engine)?;
+    let mut db = Db::create(folder, identity, Options::default()).map_err(&engine)?;
     let blocks: Vec<Vec<LeafPayload>> = (0..BLOCKS)
         .map(|block| {
             let first = block * LEAVES_PER_BLOCK;
@@ -113,7 +104,7 @@ fn fill(folder: &Path, profile: Profile) -> Result<Db, CliError> {
     say("  block     leaves  root after the block")?;
     let start = Instant::now();
     for (leaves, block) in blocks.iter().zip(0..) {
-        let head = db.append_block(block, leaves).map_err(engine)?;
+        let head = db.append_block(block, leaves).map_err(&engine)?;
         if block % 100 == 99 {
             say(format_args!(
                 "  {block:>5}  {:>9}  {}",
@@ -154,11 +145,7 @@ impl Files {
     }
 
     fn engine(&self) -> impl Fn(qmtree::Error) -> CliError {
-        let path = self.path("db");
-        move |source| CliError::Database {
-            path: path.clone(),
-            source: Box::new(source),
-        }
+        in_database(&self.path("db"))
     }
 
     fn write_heads(&self) -> Result<(), CliError> {

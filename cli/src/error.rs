@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 use qmtree_proofs::{DecodeError, TxNum, VerifyError};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Longest error that is printed: some quote their input.
@@ -45,6 +45,13 @@ pub(crate) enum CliError {
         number: u64,
         source: serde_json::Error,
     },
+    /// A block that a database did not take.
+    #[error("{path}: line {number}", path = path.display())]
+    Block {
+        path: PathBuf,
+        number: u64,
+        source: Box<qmtree::Error>,
+    },
     /// A database refused or failed.
     #[error("{path}", path = path.display())]
     Database {
@@ -54,6 +61,15 @@ pub(crate) enum CliError {
     /// The demonstration did not show what it should.
     #[error("the demonstration failed: {what}")]
     Demo { what: String },
+}
+
+/// Says of the engine's errors which database they are about.
+pub(crate) fn in_database(path: &Path) -> impl Fn(qmtree::Error) -> CliError + use<> {
+    let path = path.to_path_buf();
+    move |source| CliError::Database {
+        path: path.clone(),
+        source: Box::new(source),
+    }
 }
 
 /// Why a proof is not what the caller expects.

@@ -1,23 +1,34 @@
 //! `qm`, the command line of QMTree.
 #![forbid(unsafe_code)]
 
+mod arguments;
+mod bench;
 mod database;
 mod demo;
 mod error;
 mod expect;
 mod files;
 mod output;
+mod progress;
 mod verify;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// The authenticated log of executed transactions: prove and verify.
+const AFTER_HELP: &str = "\
+Start here:
+  qm demo                                  all of it on made-up leaves
+  qm init --db log                         a database of your own
+  qm append --db log blocks.jsonl
+  qm head --db log --json > head.json
+  qm prove --db log 42 -o tx.qmp
+  qm verify --head head.json tx.qmp
+
+Exit codes: 0 done or valid, 1 a proof is invalid, 2 input that cannot be used.";
+
+/// An authenticated, append-only log of executed transactions: keep it, prove it, verify it.
 #[derive(Debug, Parser)]
-#[command(name = "qm", version, about, arg_required_else_help = true)]
-#[command(
-    after_help = "Exit codes: 0 done or valid, 1 a proof is invalid, 2 input that cannot be used."
-)]
+#[command(name = "qm", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -26,36 +37,40 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Demo),
-    Verify(verify::Verify),
     Init(database::Init),
     Append(database::Append),
     Head(database::HeadCommand),
     Block(database::Block),
     Leaf(database::LeafCommand),
     Prove(database::Prove),
+    Verify(verify::Verify),
     Consistency(database::Consistency),
     Unwind(database::Unwind),
     Prune(database::Prune),
     Check(database::Check),
+    Repair(database::Repair),
     Stats(database::Stats),
+    Bench(bench::Bench),
 }
 
 impl Command {
     fn run(&self) -> Result<(), error::CliError> {
         match self {
             Self::Demo(command) => command.run(),
-            Self::Verify(command) => command.run(),
             Self::Init(command) => command.run(),
             Self::Append(command) => command.run(),
             Self::Head(command) => command.run(),
             Self::Block(command) => command.run(),
             Self::Leaf(command) => command.run(),
             Self::Prove(command) => command.run(),
+            Self::Verify(command) => command.run(),
             Self::Consistency(command) => command.run(),
             Self::Unwind(command) => command.run(),
             Self::Prune(command) => command.run(),
             Self::Check(command) => command.run(),
+            Self::Repair(command) => command.run(),
             Self::Stats(command) => command.run(),
+            Self::Bench(command) => command.run(),
         }
     }
 }
@@ -74,13 +89,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// Help, or what is wrong with the arguments; as JSON too where that was asked for.
+/// Help, or what is wrong with the arguments; of `qm verify` as JSON too where that was asked for.
 fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     if !error.use_stderr() {
         return ExitCode::SUCCESS;
     }
-    if std::env::args_os().any(|argument| argument == "--json") {
+    let mut arguments = std::env::args_os().skip(1);
+    let verify = arguments.next().is_some_and(|command| command == "verify");
+    if verify && arguments.any(|argument| argument == "--json") {
         let text = error.to_string();
         let first = text.lines().next().unwrap_or_default();
         let _ = verify::print_unusable(first.trim_start_matches("error: "));

@@ -10,7 +10,7 @@ use qmtree_proofs::{Head, Proof, TxNum};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
-/// Verify a proof offline against a head that you trust.
+/// Verify a proof offline against a head that you trust
 ///
 /// Exit code 0: valid. 1: invalid. 2: a file is malformed, or an option is missing or not for this
 /// kind of proof.
@@ -20,6 +20,7 @@ use std::path::PathBuf;
 /// positions; for a consistency proof give the older head. Without --tx-num the positions are
 /// those that the proof names: see that they are the ones you mean.
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Verify {
     /// The trusted head, as JSON.
     #[arg(long, value_name = "HEAD.json")]

@@ -1,4 +1,5 @@
-//! The files of QMTree: journal and sealed segments (docs/FORMAT.md, sections 5 to 7).
+//! The files of QMTree: journal and sealed segments (docs/FORMAT.md, sections 5 to 7), and the index
+//! that is derived from them.
 //!
 //! This crate knows records, twigs and heads, and no EVM; the engine on top of it is `qmtree`.
 //! Everything goes through a [`Disk`], so that tests can cut the power at every step.
@@ -8,12 +9,14 @@
 //! | database header | [`write_database_header`] | [`read_database_header`] | whole or absent |
 //! | journal | [`JournalWriter`] | [`recover`] | a torn tail is told apart from damage |
 //! | segments | [`write_segment`], [`prune_segment`] | [`list_segments`], [`Segment`] | whole or absent |
+//! | index | [`Index::apply`] | [`Index::get`] | at an earlier block |
 #![deny(unsafe_code)]
 
 mod database;
 mod durable;
 mod header;
 mod identity;
+mod index;
 mod io;
 mod journal;
 mod mmap;
@@ -30,6 +33,9 @@ pub use database::{
 pub use durable::{create_folder, remove_temporary_files};
 pub use header::HeaderError;
 pub use identity::{GROUP_SHIFT, Identity, IdentityError};
+pub use index::{Index, IndexBatch, IndexError, MemoryIndex, Reached};
+#[cfg(feature = "rocksdb")]
+pub use index::{RocksIndex, RocksOptions};
 pub use io::{Disk, DiskFile, Mapped};
 pub use journal::{
     Contradiction, Damage, JournalError, JournalFile, JournalRecord, JournalState, JournalWriter,

@@ -1,23 +1,28 @@
 //! `qm append`: blocks of leaves from JSON lines.
 
-use super::{Folder, parse_durability};
+use super::Folder;
+use crate::arguments::parse_durability;
 use crate::error::CliError;
 use crate::output::say;
+use crate::progress::{Progress, Task, Unit};
 use clap::Args;
-use qmtree::{Durability, Options};
+use qmtree::{Db, Durability, Options};
 use qmtree_proofs::LeafPayload;
 use serde::Deserialize;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
-/// Append blocks of leaves, one JSON object per line.
+/// Append blocks of leaves, one JSON object per line
 ///
-/// A line is {"block":N,"leaves":[{"preStateHash":"0x..","stateChangeHash":"0x..",
-/// "transitionHash":"0x.."}]}. Blocks that are in the log already, with the same leaves, are
-/// passed over, so an interrupted run can be repeated. It stops at the first line that cannot be
-/// appended; the blocks before it stay.
+/// A line is
+///   {"block":N,"leaves":[{"preStateHash":"0x..","stateChangeHash":"0x..","transitionHash":"0x.."}]}
+///
+/// Blocks that are in the log already, with the same leaves, are passed over, so an interrupted
+/// run can be repeated. It stops at the first line that cannot be appended and names it; the
+/// blocks before it stay.
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Append {
     #[command(flatten)]
     folder: Folder,
@@ -43,43 +48,15 @@ struct Line {
 
 impl Append {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let mut input = open(&self.file)?;
+        let mut input = Input::open(&self.file)?;
         let options = Options::default().with_durability(self.durability);
         let mut db = self.folder.open(options)?;
-        let (mut number, mut blocks) = (0, 0u64);
-        let mut line = Vec::new();
-        while read_line(&mut input, &mut line).map_err(|source| CliError::Io {
-            path: self.file.clone(),
-            action: "read",
-            source,
-        })? {
-            number += 1;
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
-            let Line { block, leaves } =
-                serde_json::from_slice(&line).map_err(|source| CliError::Line {
-                    path: self.file.clone(),
-                    number,
-                    source,
-                })?;
-            let first = db.head().leaf_count;
-            let head = db
-                .append_block(block, &leaves)
-                .map_err(self.folder.failed())?;
-            blocks += 1;
-            if self.json {
-                say(serde_json::json!({
-                    "blockNumber": block,
-                    "leaves": leaves.len(),
-                    "appended": head.leaf_count > first || (leaves.is_empty()),
-                    "leafCount": head.leaf_count,
-                    "root": head.root,
-                }))?;
-            }
-        }
+        let appended = self.append(&mut db, &mut input);
         let head = db.head();
-        db.close().map_err(self.folder.failed())?;
+        // Blocks before a line that is no good stay, so they are made durable too.
+        let closed = db.close().map_err(self.folder.failed());
+        let blocks = appended?;
+        closed?;
         if !self.json {
             say(format_args!(
                 "{blocks} blocks read; the log has {} leaves up to block {}, root {}",
@@ -88,29 +65,123 @@ impl Append {
         }
         Ok(())
     }
+
+    /// Appends every line; returns how many there were.
+    fn append(&self, db: &mut Db, input: &mut Input) -> Result<u64, CliError> {
+        // A bar between lines of output would make neither readable.
+        let silent = self.json && std::io::stdout().is_terminal();
+        let progress = (!silent).then(|| Progress::start(input.task()));
+        let mut blocks = 0;
+        while let Some(Line { block, leaves }) = input.next()? {
+            let before = db.view().blocks();
+            let head = db.append_block(block, &leaves);
+            let head = head.map_err(|source| input.refused(source))?;
+            blocks += 1;
+            if let Some(progress) = &progress {
+                progress.set(input.bytes);
+            }
+            if self.json {
+                say(serde_json::json!({
+                    "blockNumber": block,
+                    "leaves": leaves.len(),
+                    "appended": db.view().blocks() != before,
+                    "leafCount": head.leaf_count,
+                    "root": head.root,
+                }))?;
+            }
+        }
+        Ok(blocks)
+    }
 }
 
-fn open(path: &Path) -> Result<Box<dyn BufRead>, CliError> {
-    if path == Path::new("-") {
-        return Ok(Box::new(BufReader::new(std::io::stdin())));
+/// Lines, and where in them we are.
+struct Input {
+    reader: Box<dyn BufRead>,
+    /// Of the file, for messages.
+    path: PathBuf,
+    /// Length of a file.
+    len: Option<u64>,
+    line: Vec<u8>,
+    number: u64,
+    /// Bytes read.
+    bytes: u64,
+}
+
+impl Input {
+    fn open(path: &Path) -> Result<Self, CliError> {
+        let mut input = Self {
+            reader: Box::new(BufReader::new(std::io::stdin())),
+            path: "standard input".into(),
+            len: None,
+            line: Vec::new(),
+            number: 0,
+            bytes: 0,
+        };
+        if path == Path::new("-") {
+            return Ok(input);
+        }
+        input.path = path.into();
+        let file = File::open(path).map_err(|source| input.failed(source))?;
+        let metadata = file.metadata().map_err(|source| input.failed(source))?;
+        input.len = metadata.is_file().then_some(metadata.len());
+        input.reader = Box::new(BufReader::with_capacity(1 << 20, file));
+        Ok(input)
     }
-    match File::open(path) {
-        Ok(file) => Ok(Box::new(BufReader::with_capacity(1 << 20, file))),
-        Err(source) => Err(CliError::Io {
-            path: path.to_path_buf(),
+
+    fn task(&self) -> Task {
+        Task {
+            name: "append",
+            unit: Unit::Bytes,
+            total: self.len,
+        }
+    }
+
+    /// The next line that is not blank, if there is one.
+    fn next(&mut self) -> Result<Option<Line>, CliError> {
+        loop {
+            if !self.read_line().map_err(|source| self.failed(source))? {
+                return Ok(None);
+            }
+            if self.line.trim_ascii().is_empty() {
+                continue;
+            }
+            let line = serde_json::from_slice(&self.line);
+            return line.map(Some).map_err(|source| CliError::Line {
+                path: self.path.clone(),
+                number: self.number,
+                source,
+            });
+        }
+    }
+
+    /// Reads a line; false at the end of the input.
+    fn read_line(&mut self) -> std::io::Result<bool> {
+        self.line.clear();
+        let mut limited = (&mut self.reader).take(MAX_LINE_LEN);
+        let read = limited.read_until(b'\n', &mut self.line)? as u64;
+        self.bytes += read;
+        self.number += 1;
+        if read == MAX_LINE_LEN && self.line.last() != Some(&b'\n') {
+            let (number, limit) = (self.number, MAX_LINE_LEN >> 20);
+            let what = format!("line {number} is longer than {limit} MiB");
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, what));
+        }
+        Ok(read > 0)
+    }
+
+    fn failed(&self, source: std::io::Error) -> CliError {
+        CliError::Io {
+            path: self.path.clone(),
             action: "read",
             source,
-        }),
+        }
     }
-}
 
-/// Reads a line without its end; false at the end of the input.
-fn read_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
-    line.clear();
-    let read = input.take(MAX_LINE_LEN).read_until(b'\n', line)?;
-    if read as u64 == MAX_LINE_LEN && line.last() != Some(&b'\n') {
-        let what = format!("a line is longer than {} MiB", MAX_LINE_LEN >> 20);
-        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, what));
+    fn refused(&self, source: qmtree::Error) -> CliError {
+        CliError::Block {
+            path: self.path.clone(),
+            number: self.number,
+            source: Box::new(source),
+        }
     }
-    Ok(read > 0)
 }

@@ -2,23 +2,38 @@
 
 use super::Folder;
 use crate::error::CliError;
-use crate::output::say;
+use crate::output::{json, say};
+use crate::progress::{Progress, Task, Unit};
 use clap::Args;
 
-/// Derive every hash from the raw leaves and compare it with what is stored. Changes nothing.
+/// Derive every hash from the raw leaves and compare it with what is stored
 ///
-/// Exit code 0: all agrees. 2: damaged, with the file, the place and what to do.
+/// Changes nothing. Exit code 0: all agrees. 2: damaged; the error says which file, where, and what to do.
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Check {
     #[command(flatten)]
     folder: Folder,
+    /// Print the head that all agrees with as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Check {
     pub(crate) fn run(&self) -> Result<(), CliError> {
         let db = self.folder.open_read_only()?;
-        db.check().map_err(self.folder.failed())?;
         let head = db.head();
+        let progress = Progress::start(Task {
+            name: "check",
+            unit: Unit::Leaves,
+            total: Some(head.leaf_count),
+        });
+        let checked = db.check();
+        drop(progress);
+        checked.map_err(self.folder.failed())?;
+        if self.json {
+            return json(&head);
+        }
         say(format_args!(
             "{} leaves up to block {} agree with root {}",
             head.leaf_count, head.block_number, head.root

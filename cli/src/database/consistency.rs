@@ -8,10 +8,11 @@ use clap::Args;
 use qmtree_proofs::Proof;
 use std::path::PathBuf;
 
-/// Prove that the log after an older block is a prefix of the log after a newer one.
+/// Prove that the log after an older block is a prefix of the log after a newer one
 ///
 /// `qm verify --head NEW.json --old-head OLD.json PROOF` checks it.
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Consistency {
     #[command(flatten)]
     folder: Folder,

@@ -1,11 +1,12 @@
 //! `qm init`: make a database.
 
 use super::Folder;
+use crate::arguments::ProfileName;
 use crate::error::CliError;
-use crate::output::say;
+use crate::output::{json, say};
 use clap::{Args, ValueEnum};
 use qmtree::{Db, Identity, Options};
-use qmtree_proofs::{Profile, Scheme};
+use qmtree_proofs::Scheme;
 
 /// Make a database in a new or empty folder.
 #[derive(Debug, Args)]
@@ -21,14 +22,9 @@ pub(crate) struct Init {
     /// EIP-155 chain id; cannot be changed later.
     #[arg(long, value_name = "ID", default_value_t = 1)]
     chain_id: u64,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ProfileName {
-    /// Keccak-256, which an EVM verifies.
-    Keccak,
-    /// BLAKE3, for speed.
-    Blake3,
+    /// Print the head of the empty log as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -42,10 +38,7 @@ enum SchemeName {
 impl Init {
     pub(crate) fn run(&self) -> Result<(), CliError> {
         let identity = Identity {
-            profile: match self.profile {
-                ProfileName::Keccak => Profile::Keccak256,
-                ProfileName::Blake3 => Profile::Blake3,
-            },
+            profile: self.profile.profile(),
             scheme: match self.scheme {
                 SchemeName::StateRoot => Scheme::StateRoot1,
                 SchemeName::ReadSet => Scheme::ReadSet1,
@@ -53,7 +46,12 @@ impl Init {
             chain_id: self.chain_id,
         };
         let db = Db::create(&self.folder.db, identity, Options::default());
-        db.and_then(Db::close).map_err(self.folder.failed())?;
+        let db = db.map_err(self.folder.failed())?;
+        let head = db.head();
+        db.close().map_err(self.folder.failed())?;
+        if self.json {
+            return json(&head);
+        }
         say(format_args!(
             "{}: an empty database: {identity}",
             self.folder.db.display()

@@ -4,11 +4,13 @@ mod append;
 mod block;
 mod check;
 mod consistency;
+mod files;
 mod head;
 mod init;
 mod leaf;
 mod prove;
 mod prune;
+mod repair;
 mod stats;
 mod unwind;
 
@@ -16,17 +18,19 @@ pub(crate) use append::Append;
 pub(crate) use block::Block;
 pub(crate) use check::Check;
 pub(crate) use consistency::Consistency;
+pub(crate) use files::folder_len;
 pub(crate) use head::HeadCommand;
 pub(crate) use init::Init;
 pub(crate) use leaf::LeafCommand;
 pub(crate) use prove::Prove;
 pub(crate) use prune::Prune;
+pub(crate) use repair::Repair;
 pub(crate) use stats::Stats;
 pub(crate) use unwind::Unwind;
 
-use crate::error::CliError;
+use crate::error::{CliError, in_database};
 use clap::Args;
-use qmtree::{At, Db, Durability, Options};
+use qmtree::{At, Db, Options};
 use std::path::PathBuf;
 
 /// Where the database is.
@@ -39,11 +43,7 @@ pub(crate) struct Folder {
 
 impl Folder {
     fn failed(&self) -> impl Fn(qmtree::Error) -> CliError {
-        let path = self.db.clone();
-        move |source| CliError::Database {
-            path: path.clone(),
-            source: Box::new(source),
-        }
+        in_database(&self.db)
     }
 
     fn open(&self, options: Options) -> Result<Db, CliError> {
@@ -58,17 +58,4 @@ impl Folder {
 /// The head that a proof is about: that of a block, or the newest.
 fn at(block: Option<u64>) -> At {
     block.map_or(At::Head, At::Block)
-}
-
-/// `immediate`, `grouped:N` or `buffered`.
-fn parse_durability(text: &str) -> Result<Durability, String> {
-    match text.split_once(':') {
-        None if text == "immediate" => Ok(Durability::Immediate),
-        None if text == "buffered" => Ok(Durability::Buffered),
-        Some(("grouped", blocks)) => match blocks.parse() {
-            Ok(blocks @ 1..) => Ok(Durability::Grouped { blocks }),
-            _ => Err(format!("{blocks:?} is not a number of blocks, at least 1")),
-        },
-        _ => Err("expected immediate, grouped:N or buffered".to_owned()),
-    }
 }

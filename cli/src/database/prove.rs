@@ -8,11 +8,12 @@ use clap::Args;
 use qmtree_proofs::{Proof, TxNum};
 use std::path::{Path, PathBuf};
 
-/// Prove leaves: write a witness that `qm verify` checks against a head.
+/// Prove leaves: write a witness that `qm verify` checks against a head
 ///
 /// The witness holds the leaf, or the range of leaves, and the proof of the position. It holds
 /// under the head of the block given, or under the newest.
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Prove {
     #[command(flatten)]
     folder: Folder,

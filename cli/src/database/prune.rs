@@ -13,6 +13,9 @@ use qmtree::Options;
 pub(crate) struct Prune {
     #[command(flatten)]
     folder: Folder,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
     /// The first block whose leaves are kept.
     #[arg(value_name = "N")]
     block: u64,
@@ -23,6 +26,9 @@ impl Prune {
         let mut db = self.folder.open(Options::default())?;
         let pruned = db.prune_to(self.block).map_err(self.folder.failed())?;
         db.close().map_err(self.folder.failed())?;
+        if self.json {
+            return say(serde_json::json!({ "prunedSegments": pruned }));
+        }
         say(format_args!("{pruned} segments pruned"))
     }
 }

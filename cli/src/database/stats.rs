@@ -1,11 +1,9 @@
 //! `qm stats`: how large a database is.
 
-use super::Folder;
+use super::{Folder, folder_len};
 use crate::error::CliError;
 use crate::output::say;
 use clap::Args;
-use std::fs;
-use std::path::Path;
 
 /// Print what a database holds and what it takes on disk.
 #[derive(Debug, Args)]
@@ -49,21 +47,4 @@ impl Stats {
         say(format_args!("journal   {journal} bytes"))?;
         say(format_args!("segments  {segments} bytes"))
     }
-}
-
-/// Bytes of the files in a folder.
-fn folder_len(folder: &Path) -> Result<u64, CliError> {
-    let failed = |source| CliError::Io {
-        path: folder.to_path_buf(),
-        action: "list",
-        source,
-    };
-    let mut len = 0;
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        len += entry
-            .and_then(|entry| entry.metadata())
-            .map_err(failed)?
-            .len();
-    }
-    Ok(len)
 }

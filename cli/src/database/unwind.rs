@@ -2,7 +2,7 @@
 
 use super::Folder;
 use crate::error::CliError;
-use crate::output::say;
+use crate::output::{json, say};
 use clap::Args;
 use qmtree::Options;
 
@@ -11,6 +11,9 @@ use qmtree::Options;
 pub(crate) struct Unwind {
     #[command(flatten)]
     folder: Folder,
+    /// Print the new head as JSON.
+    #[arg(long)]
+    json: bool,
     /// The block that becomes the last one.
     #[arg(value_name = "N")]
     block: u64,
@@ -21,6 +24,9 @@ impl Unwind {
         let mut db = self.folder.open(Options::default())?;
         let head = db.unwind_to(self.block).map_err(self.folder.failed())?;
         db.close().map_err(self.folder.failed())?;
+        if self.json {
+            return json(&head);
+        }
         say(format_args!(
             "the log has {} leaves up to block {}, root {}",
             head.leaf_count, head.block_number, head.root

@@ -1,0 +1,37 @@
+//! `qm bench`: what this machine does with this build.
+//!
+//! No figure makes a bench fail; only an error of the engine does.
+
+mod append;
+mod leaves;
+mod machine;
+mod place;
+mod prove;
+mod samples;
+
+use crate::error::CliError;
+use clap::{Args, Subcommand};
+
+/// Measure appending and proving on this machine.
+///
+/// Leaves are made up, the same in every run. docs/BENCHMARKS.md says what the figures mean.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Append(append::BenchAppend),
+    Prove(prove::BenchProve),
+}
+
+impl Bench {
+    pub(crate) fn run(&self) -> Result<(), CliError> {
+        match &self.what {
+            What::Append(bench) => bench.run(),
+            What::Prove(bench) => bench.run(),
+        }
+    }
+}

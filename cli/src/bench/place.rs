@@ -1,0 +1,54 @@
+//! Where the database of a bench is.
+
+use crate::error::{CliError, in_database};
+use qmtree::{Db, Identity, Options};
+use qmtree_proofs::{Profile, Scheme};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// A folder of the user's, which stays, or a temporary one, which goes.
+#[derive(Debug)]
+pub(super) struct Place {
+    db: PathBuf,
+    /// Removed when it is dropped.
+    _temporary: Option<TempDir>,
+}
+
+impl Place {
+    pub(super) fn new(db: Option<&Path>) -> Result<Self, CliError> {
+        if let Some(db) = db {
+            return Ok(Self {
+                db: db.into(),
+                _temporary: None,
+            });
+        }
+        let made = tempfile::Builder::new().prefix("qm-bench-").tempdir();
+        let temporary = made.map_err(|source| CliError::Io {
+            path: std::env::temp_dir(),
+            action: "create a folder",
+            source,
+        })?;
+        Ok(Self {
+            db: temporary.path().join("db"),
+            _temporary: Some(temporary),
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.db
+    }
+
+    pub(super) fn failed(&self) -> impl Fn(qmtree::Error) -> CliError + use<> {
+        in_database(&self.db)
+    }
+
+    /// Makes the database.
+    pub(super) fn create(&self, profile: Profile, options: Options) -> Result<Db, CliError> {
+        let identity = Identity {
+            profile,
+            scheme: Scheme::StateRoot1,
+            chain_id: 1337,
+        };
+        Db::create(&self.db, identity, options).map_err(self.failed())
+    }
+}

@@ -1,0 +1,600 @@
+//! The commands that work on a database, as a user runs them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
+
+mod common;
+
+use common::{Ran, Workspace, block_line, words};
+use qmtree_proofs::Profile;
+use serde_json::{Value, json};
+
+const PROFILES: [(&str, Profile); 2] =
+    [("keccak", Profile::Keccak256), ("blake3", Profile::Blake3)];
+
+/// The names of a JSON object's members, sorted.
+fn keys(value: &Value) -> Vec<&str> {
+    let mut keys: Vec<_> = value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[test]
+fn every_profile_from_init_to_verify() {
+    for (name, profile) in PROFILES {
+        let space = Workspace::new();
+        let init = space.ok(&["init", "--db", "db", "--profile", name, "--chain-id", "7"]);
+        assert!(
+            init.out.starts_with("db: an empty database: "),
+            "{}",
+            init.out
+        );
+        let log = space.append_blocks(profile, 10, &[3, 0, 40, 1]);
+
+        let head = space.ok(&["head", "--db", "db", "--json"]).json();
+        assert_eq!(
+            keys(&head),
+            [
+                "blockNumber",
+                "chainId",
+                "entryCount",
+                "headHash",
+                "leafCount",
+                "profile",
+                "root",
+                "scheme",
+                "stateRoot"
+            ]
+        );
+        let expected = log.head(7, qmtree_proofs::Scheme::StateRoot1, 13);
+        assert_eq!(head, serde_json::to_value(expected).unwrap());
+        assert_eq!([&head["blockNumber"], &head["leafCount"]], [13, 44]);
+        let old = space
+            .ok(&["head", "--db", "db", "--block", "12", "--json"])
+            .json();
+        assert_eq!([&old["blockNumber"], &old["leafCount"]], [12, 43]);
+        space.write("head.json", head.to_string().as_bytes());
+        space.write("old.json", old.to_string().as_bytes());
+
+        space.ok(&["prove", "--db", "db", "5", "-o", "tx.qmp"]);
+        space.ok(&[
+            "prove",
+            "--db",
+            "db",
+            "5",
+            "--at-block",
+            "12",
+            "-o",
+            "tx-old.qmp",
+        ]);
+        space.ok(&["prove", "--db", "db", "3", "--to", "43", "-o", "range.qmp"]);
+        space.ok(&["prove", "--db", "db", "5", "--json", "-o", "tx.json"]);
+        space.ok(&["consistency", "--db", "db", "12", "-o", "grown.qmp"]);
+        for (code, args) in [
+            (0, &["--head", "head.json", "tx.qmp", "--tx-num", "5"][..]),
+            (0, &["--head", "head.json", "tx.json", "--tx-num", "5"]),
+            (0, &["--head", "old.json", "tx-old.qmp"]),
+            (
+                0,
+                &[
+                    "--head",
+                    "head.json",
+                    "range.qmp",
+                    "--tx-num",
+                    "3",
+                    "--to",
+                    "43",
+                ],
+            ),
+            (
+                0,
+                &["--head", "head.json", "--old-head", "old.json", "grown.qmp"],
+            ),
+            (1, &["--head", "old.json", "tx.qmp"]),
+            (1, &["--head", "head.json", "tx-old.qmp"]),
+            (1, &["--head", "head.json", "tx.qmp", "--tx-num", "6"]),
+            (
+                1,
+                &["--head", "old.json", "--old-head", "head.json", "grown.qmp"],
+            ),
+            (2, &["--head", "tx.json", "tx.qmp"]),
+            (2, &["--head", "head.json", "head.json"]),
+            (2, &["--head", "head.json", "grown.qmp"]),
+        ] {
+            space.run(&[&["verify"], args].concat()).exits(code);
+        }
+        let checked = space.ok(&["check", "--db", "db", "--json"]).json();
+        assert_eq!(checked, head);
+    }
+}
+
+#[test]
+fn leaf_block_and_stats_say_what_is_there() {
+    let space = Workspace::with_db();
+    let log = space.append_blocks(Profile::Keccak256, 0, &[3, 0, 40]);
+    let leaf = space.ok(&["leaf", "--db", "db", "3", "--json"]).json();
+    let [pre, change, transition] = words(3).map(|word| word.to_string());
+    assert_eq!(
+        leaf,
+        json!({
+            "txNum": 3,
+            "blockNumber": 2,
+            "preStateHash": pre,
+            "stateChangeHash": change,
+            "transitionHash": transition,
+            "previousLeafHash": log.leaf_hash(qmtree_proofs::TxNum(2)).unwrap(),
+            "leafHash": log.leaf_hash(qmtree_proofs::TxNum(3)).unwrap(),
+        })
+    );
+    assert!(space.ok(&["leaf", "--db", "db", "3"]).out.contains(&change));
+
+    let block = space.ok(&["block", "--db", "db", "2", "--json"]).json();
+    let head = space.ok(&["head", "--db", "db", "--json"]).json();
+    assert_eq!(
+        block,
+        json!({
+            "blockNumber": 2, "from": 3, "to": 43, "leaves": 40,
+            "root": head["root"], "headHash": head["headHash"],
+        })
+    );
+    let empty = space.ok(&["block", "--db", "db", "1", "--json"]).json();
+    assert_eq!([&empty["from"], &empty["to"], &empty["leaves"]], [3, 3, 0]);
+
+    let stats = space.ok(&["stats", "--db", "db", "--json"]).json();
+    assert_eq!(
+        [
+            &stats["leafCount"],
+            &stats["sealedLeafCount"],
+            &stats["firstBlock"]
+        ],
+        [43, 0, 0]
+    );
+    assert_eq!(stats["lastBlock"], 2);
+    assert_eq!(stats["segmentBytes"], 0);
+    assert!(stats["journalBytes"].as_u64().unwrap() > 43 * 96);
+
+    for (args, reason) in [
+        (
+            &["leaf", "--db", "db", "43"][..],
+            "no leaf 43: the log has 43 leaves",
+        ),
+        (
+            &["block", "--db", "db", "3"],
+            "no block 3: the log has blocks 0 to 2",
+        ),
+        (&["head", "--db", "db", "--block", "9"], "no block 9"),
+        (&["prove", "--db", "db", "43", "-o", "p"], "43"),
+        (
+            &["prove", "--db", "db", "1", "--to", "1", "-o", "p"],
+            "a proof must cover at least one leaf",
+        ),
+        (
+            &["prove", "--db", "db", "1", "--at-block", "9", "-o", "p"],
+            "no block 9",
+        ),
+        (&["consistency", "--db", "db", "2", "-o", "p"], "db: "),
+    ] {
+        space.run(args).exits(2).says(reason);
+    }
+    assert!(!space.path("p").exists(), "a failed proof writes no file");
+}
+
+#[test]
+fn append_reads_files_and_standard_input_and_repeats_without_harm() {
+    let space = Workspace::with_db();
+    let lines: String = (0..3)
+        .map(|block| block_line(block, block * 5, 5))
+        .collect();
+    space.write("blocks.jsonl", lines.as_bytes());
+    let first = space.ok(&["append", "--db", "db", "blocks.jsonl"]);
+    assert!(
+        first
+            .out
+            .starts_with("3 blocks read; the log has 15 leaves up to block 2")
+    );
+    let head = space.ok(&["head", "--db", "db", "--json"]).out;
+
+    let again = space.ok(&["append", "--db", "db", "--json", "blocks.jsonl"]);
+    let answers: Vec<Value> = again.lines_json();
+    assert_eq!(answers.len(), 3);
+    for (answer, block) in answers.iter().zip(0..) {
+        assert_eq!(answer["appended"], false);
+        assert_eq!(answer["blockNumber"], block);
+        assert_eq!(answer["leafCount"], 5 * (block + 1));
+    }
+    assert_eq!(space.ok(&["head", "--db", "db", "--json"]).out, head);
+
+    let more = format!(
+        "\n{}\n  \n{{\"block\":4,\"leaves\":[]}}",
+        block_line(3, 15, 2)
+    );
+    let args = [
+        "append",
+        "--db",
+        "db",
+        "--json",
+        "--durability",
+        "grouped:2",
+        "-",
+    ];
+    let piped = space
+        .run_with_input(&args, more.as_bytes())
+        .exits(0)
+        .lines_json();
+    assert_eq!([&piped[0]["appended"], &piped[1]["appended"]], [true, true]);
+    assert_eq!([&piped[1]["leaves"], &piped[1]["leafCount"]], [0, 17]);
+    let repeated = space
+        .run_with_input(&args, more.as_bytes())
+        .exits(0)
+        .lines_json();
+    assert_eq!(
+        [&repeated[0]["appended"], &repeated[1]["appended"]],
+        [false, false]
+    );
+
+    let nothing = space
+        .run_with_input(&["append", "--db", "db", "-"], b"")
+        .exits(0);
+    assert!(
+        nothing
+            .out
+            .starts_with("0 blocks read; the log has 17 leaves")
+    );
+}
+
+#[test]
+fn a_line_that_cannot_be_appended_is_named_and_the_blocks_before_it_stay() {
+    let good = block_line(0, 0, 2);
+    let hex = format!("0x{}", "11".repeat(32));
+    let leaf =
+        format!(r#"{{"preStateHash":"{hex}","stateChangeHash":"{hex}","transitionHash":"{hex}"}}"#);
+    let cases = [
+        (
+            block_line(0, 7, 2),
+            "block 0 is in the log with other leaves",
+        ),
+        (
+            block_line(2, 2, 2),
+            "block 2 does not follow: the next block is 1",
+        ),
+        ("{\"block\":1,".to_owned(), "EOF while parsing"),
+        ("block 1".to_owned(), "expected value"),
+        ("{\"leaves\":[]}".to_owned(), "missing field `block`"),
+        ("{\"block\":1}".to_owned(), "missing field `leaves`"),
+        ("{\"block\":-1,\"leaves\":[]}".to_owned(), "invalid value"),
+        (
+            "{\"block\":1,\"leaves\":[],\"root\":1}".to_owned(),
+            "unknown field `root`",
+        ),
+        (
+            format!(
+                "{{\"block\":1,\"leaves\":[{}]}}",
+                leaf.replace("{\"pre", "{\"x\":1,\"pre")
+            ),
+            "unknown field `x`",
+        ),
+        (
+            format!(
+                "{{\"block\":1,\"leaves\":[{}]}}",
+                leaf.replacen("0x11", "0x1g", 1)
+            ),
+            "invalid",
+        ),
+        (
+            format!(
+                "{{\"block\":1,\"leaves\":[{}]}}",
+                leaf.replacen("0x11", "0x", 1)
+            ),
+            "invalid",
+        ),
+        (
+            format!("{{\"block\":1,\"leaves\":[{leaf}]}} {{}}"),
+            "trailing characters",
+        ),
+    ];
+    for (bad, reason) in cases {
+        let space = Workspace::with_db();
+        let lines = format!("{good}\n{bad}\n{}", block_line(1, 2, 2));
+        space.write("blocks.jsonl", lines.as_bytes());
+        let args = ["append", "--db", "db", "--durability", "buffered"];
+        let refused = space.run(&[&args[..], &["blocks.jsonl"]].concat());
+        refused.exits(2).says("blocks.jsonl: line 3: ").says(reason);
+        let refused = space.run_with_input(&[&args[..], &["-"]].concat(), lines.as_bytes());
+        refused
+            .exits(2)
+            .says("standard input: line 3: ")
+            .says(reason);
+        let head = space.ok(&["head", "--db", "db", "--json"]).json();
+        assert_eq!([&head["blockNumber"], &head["leafCount"]], [0, 2], "{bad}");
+    }
+    let space = Workspace::with_db();
+    let missing = space.run(&["append", "--db", "db", "no-such.jsonl"]);
+    missing.exits(2).says("no-such.jsonl: cannot read");
+}
+
+#[test]
+fn unwind_and_append_another_branch() {
+    let space = Workspace::with_db();
+    space.append_blocks(Profile::Keccak256, 0, &[5, 5, 5]);
+    let at = |block: &str| {
+        space
+            .ok(&["head", "--db", "db", "--block", block, "--json"])
+            .json()
+    };
+    let (old, gone) = (at("0"), at("2"));
+    let unwound = space.ok(&["unwind", "--db", "db", "--json", "0"]).json();
+    assert_eq!(unwound, old);
+    assert_eq!(space.ok(&["head", "--db", "db", "--json"]).json(), old);
+    let repeated = space.ok(&["unwind", "--db", "db", "0"]);
+    assert!(
+        repeated
+            .out
+            .starts_with("the log has 5 leaves up to block 0, root 0x")
+    );
+
+    let branch = block_line(1, 100, 5) + &block_line(2, 105, 5);
+    space
+        .run_with_input(&["append", "--db", "db", "-"], branch.as_bytes())
+        .exits(0);
+    let new = space.ok(&["head", "--db", "db", "--json"]).json();
+    assert_eq!(new["leafCount"], gone["leafCount"]);
+    assert_ne!(new["root"], gone["root"]);
+    space.ok(&["check", "--db", "db"]);
+    space.write("new.json", new.to_string().as_bytes());
+    space.write("gone.json", gone.to_string().as_bytes());
+    space.ok(&["prove", "--db", "db", "12", "-o", "tx.qmp"]);
+    space.ok(&["verify", "--head", "new.json", "tx.qmp"]);
+    space
+        .run(&["verify", "--head", "gone.json", "tx.qmp"])
+        .exits(1);
+    let later = space.run(&["unwind", "--db", "db", "3"]);
+    later
+        .exits(2)
+        .says("db: no block 3: the log has blocks 0 to 2");
+}
+
+#[test]
+fn a_pruned_range_proves_no_leaf_but_every_root() {
+    let space = Workspace::sealed();
+    let before = space
+        .ok(&["head", "--db", "db", "--block", "0", "--json"])
+        .json();
+    space.ok(&["prove", "--db", "db", "0", "-o", "first.qmp"]);
+    assert_eq!(
+        space.ok(&["prune", "--db", "db", "--json", "2"]).json(),
+        json!({ "prunedSegments": 2 })
+    );
+    assert_eq!(
+        space.ok(&["prune", "--db", "db", "2"]).out,
+        "0 segments pruned\n"
+    );
+    for args in [
+        &["prove", "--db", "db", "0", "-o", "p"][..],
+        &["prove", "--db", "db", "1000", "--to", "4000", "-o", "p"],
+        &["leaf", "--db", "db", "2047"],
+    ] {
+        let refused = space.run(args).exits(2);
+        refused
+            .says("db/segments/")
+            .says("is pruned, as are all before ");
+    }
+    let after = space
+        .ok(&["head", "--db", "db", "--block", "0", "--json"])
+        .json();
+    assert_eq!(before, after);
+    space.ok(&["check", "--db", "db"]);
+    // What was proved before still holds, and what is left can still be proved.
+    space.ok(&["prove", "--db", "db", "4096", "-o", "kept.qmp"]);
+    space.ok(&["consistency", "--db", "db", "0", "-o", "grown.qmp"]);
+    space.write("old.json", before.to_string().as_bytes());
+    let head = space.ok(&["head", "--db", "db", "--json"]).out;
+    space.write("head.json", head.as_bytes());
+    for proof in ["first.qmp", "kept.qmp"] {
+        space.ok(&["verify", "--head", "head.json", proof]);
+    }
+    space.ok(&[
+        "verify",
+        "--head",
+        "head.json",
+        "--old-head",
+        "old.json",
+        "grown.qmp",
+    ]);
+    let refused = space.run(&["prune", "--db", "db", "99"]);
+    refused.exits(2).says("no block 99");
+}
+
+#[test]
+fn sealed_blocks_cannot_be_unwound() {
+    let space = Workspace::sealed();
+    let refused = space.run(&["unwind", "--db", "db", "0"]).exits(2);
+    refused.says("cannot unwind to block 0: 1 is the earliest still possible");
+    let stats = space.ok(&["stats", "--db", "db", "--json"]).json();
+    assert_eq!(stats["sealedLeafCount"], 4096);
+    let bytes = stats["segmentBytes"].as_u64().unwrap();
+    assert!(bytes < 4096 * 112, "{bytes}");
+}
+
+#[test]
+fn a_database_is_made_in_an_empty_folder_only() {
+    let space = Workspace::with_db();
+    let again = space.run(&["init", "--db", "db"]);
+    again
+        .exits(2)
+        .says("db: not an empty folder; create a database in a new one");
+    std::fs::create_dir(space.path("full")).unwrap();
+    space.write("full/letter.txt", b"mine");
+    let refused = space.run(&["init", "--db", "full"]);
+    refused.exits(2).says("full: not an empty folder");
+    assert_eq!(space.read("full/letter.txt"), b"mine");
+    assert_eq!(std::fs::read_dir(space.path("full")).unwrap().count(), 1);
+    std::fs::create_dir(space.path("empty")).unwrap();
+    let head = space
+        .ok(&["init", "--db", "empty", "--scheme", "read-set", "--json"])
+        .json();
+    assert_eq!([&head["leafCount"], &head["chainId"]], [0, 1]);
+    assert_eq!(head, space.ok(&["head", "--db", "empty", "--json"]).json());
+}
+
+#[test]
+fn a_missing_database_is_named_by_every_command() {
+    let space = Workspace::new();
+    space.write("blocks.jsonl", block_line(0, 0, 1).as_bytes());
+    for args in [
+        &["append", "blocks.jsonl"][..],
+        &["head"],
+        &["block", "0"],
+        &["leaf", "0"],
+        &["prove", "0", "-o", "p"],
+        &["consistency", "0", "-o", "p"],
+        &["unwind", "0"],
+        &["prune", "0"],
+        &["check"],
+        &["repair"],
+        &["stats"],
+    ] {
+        let (command, rest) = args.split_first().unwrap();
+        let missing = space.run(&[&[*command, "--db", "nowhere"], rest].concat());
+        missing.exits(2).says("nowhere/qmtree.db: cannot ");
+        assert!(!space.path("nowhere").exists(), "{command}");
+    }
+}
+
+#[test]
+fn damage_is_found_and_named_and_never_mended() {
+    let found = |space: &Workspace, command: &str, path: &str| -> Ran {
+        let files = space.database_files();
+        let ran = space.run(&[command, "--db", "db"]).exits(2).says(path);
+        assert_eq!(space.database_files(), files, "{command} changed something");
+        ran
+    };
+    // A leaf in a segment: opening does not read it, the check does.
+    let space = Workspace::sealed();
+    let segment = space.files_in("db/segments").remove(0);
+    space.flip(&segment, 5000);
+    found(&space, "check", &segment).says("restore the segment from a copy");
+    space.ok(&["head", "--db", "db"]);
+
+    // A synced journal record, with others behind it: every opening.
+    let space = Workspace::with_db();
+    space.append_blocks(Profile::Keccak256, 0, &[5, 5, 5]);
+    let journal = space.files_in("db/journal").remove(0);
+    space.flip(&journal, 700);
+    for command in ["check", "head", "repair"] {
+        found(&space, command, &journal).says("damaged at byte");
+    }
+
+    // The header of the database.
+    let space = Workspace::with_db();
+    space.flip("db/qmtree.db", 20);
+    for command in ["check", "repair", "stats"] {
+        found(&space, command, "db/qmtree.db").says("header checksum");
+    }
+
+    // A file that is gone.
+    let space = Workspace::sealed();
+    let segment = space.files_in("db/segments").remove(0);
+    std::fs::remove_file(space.path(&segment)).unwrap();
+    for command in ["check", "repair"] {
+        found(&space, command, "db/segments").says("are missing");
+    }
+}
+
+#[test]
+fn repair_says_what_it_drops_and_check_changes_nothing() {
+    let space = Workspace::with_db();
+    space.append_blocks(Profile::Keccak256, 0, &[5, 5]);
+    let clean = space.ok(&["repair", "--db", "db"]);
+    assert!(
+        clean
+            .out
+            .starts_with("nothing to drop\nthe log has 10 leaves"),
+        "{}",
+        clean.out
+    );
+    let head = space.ok(&["head", "--db", "db", "--json"]).out;
+    let whole = space.database_files();
+
+    let journal = space.files_in("db/journal").remove(0);
+    let tail = &whole[&journal][600..700];
+    space.write(&journal, &[&whole[&journal][..], tail].concat());
+    space.write(
+        "db/segments/0000000000000000-0000000000000001.qms.tmp",
+        b"half",
+    );
+    let torn = space.database_files();
+    assert_eq!(space.ok(&["head", "--db", "db", "--json"]).out, head);
+    space.ok(&["check", "--db", "db"]);
+    assert_eq!(space.database_files(), torn, "reading changes nothing");
+
+    let repaired = space.ok(&["repair", "--db", "db", "--json"]).json();
+    assert_eq!(
+        repaired["dropped"],
+        json!([
+            { "path": journal, "bytes": 100, "removed": false },
+            {
+                "path": "db/segments/0000000000000000-0000000000000001.qms.tmp",
+                "bytes": 4,
+                "removed": true
+            },
+        ])
+    );
+    assert_eq!([&repaired["leafCount"], &repaired["blockNumber"]], [10, 1]);
+    assert_eq!(space.database_files(), whole);
+    assert_eq!(space.ok(&["head", "--db", "db", "--json"]).out, head);
+
+    space.write(&journal, &[&whole[&journal][..], tail].concat());
+    let repaired = space.ok(&["repair", "--db", "db"]).out;
+    assert!(
+        repaired.starts_with(&format!("{journal}: 100 bytes cut off")),
+        "{repaired}"
+    );
+}
+
+#[test]
+fn a_second_writer_is_refused_and_readers_are_not() {
+    let space = Workspace::with_db();
+    space.append_blocks(Profile::Keccak256, 0, &[5]);
+    let options = qmtree::Options::default();
+    let writer = qmtree::Db::open(space.path("db"), options).unwrap();
+    let refused = space.run(&["unwind", "--db", "db", "0"]).exits(2);
+    refused.says("another writer has this database open; close it, or open read-only");
+    space
+        .run(&["repair", "--db", "db"])
+        .exits(2)
+        .says("another writer");
+    space.ok(&["head", "--db", "db"]);
+    space.ok(&["check", "--db", "db"]);
+    writer.close().unwrap();
+    space.ok(&["unwind", "--db", "db", "0"]);
+}
+
+#[test]
+fn arguments_that_make_no_sense_exit_with_2() {
+    let space = Workspace::with_db();
+    for args in [
+        &["init"][..],
+        &["init", "--db", "x", "--profile", "sha256"],
+        &["append", "--db", "db", "--durability", "grouped:0", "-"],
+        &["head", "--db", "db", "--block", "minus one"],
+        &["prove", "--db", "db", "0"],
+        &["bench", "append", "--leaves", "0"],
+        &["bench", "prove", "--leaves", "1"],
+        &["bench"],
+    ] {
+        let refused = space.run(args).exits(2);
+        assert!(refused.out.is_empty(), "{}", refused.out);
+    }
+    // The verdict's shape belongs to `qm verify` alone.
+    let refused = space
+        .run(&["head", "--db", "db", "--json", "--bogus"])
+        .exits(2);
+    assert!(refused.out.is_empty(), "{}", refused.out);
+}
