@@ -3,10 +3,9 @@
 use crate::error::Error;
 use crate::state::State;
 use crate::upper_tree::UpperTree;
-use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
-use qmtree_proofs::{Frontier, TWIG_LEAVES, TreeHasher, TxNum};
-use qmtree_storage::Segment;
+use qmtree_proofs::{TWIG_LEAVES, TreeHasher, TxNum};
+use qmtree_storage::{BlockEnd, Segment, SegmentError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -23,7 +22,7 @@ impl State {
                 .for_each(|root| upper.push(&hasher, *root));
         }
         self.check_tail(&hasher, upper)?;
-        self.check_blocks()
+        self.check_blocks(&hasher)
     }
 
     /// Chains the unsealed leaves again, and compares hashes, root and head.
@@ -59,14 +58,7 @@ impl State {
                 tx_num: last,
             });
         }
-        let source = crate::state::Source::new(&again);
-        let read = |level, index| source.read(level, index);
-        let frontier = Frontier::from_peaks(hasher, self.head.leaf_count, read)?;
-        let root = if self.head.leaf_count == 0 {
-            B256::ZERO
-        } else {
-            frontier.root()
-        };
+        let root = again.root(hasher)?;
         if root != self.head.root || again.last_leaf_hash != self.last_leaf_hash {
             return Err(Error::Check {
                 what: "the root",
@@ -76,27 +68,35 @@ impl State {
         Ok(())
     }
 
-    /// Blocks must end in order, the last one at the head.
-    fn check_blocks(&self) -> Result<(), Error> {
+    /// Blocks must end in order, the last one at the head, each with the root that its leaves give.
+    fn check_blocks(&self, hasher: &Hasher) -> Result<(), Error> {
         let Some(first) = self.first_block() else {
             return Ok(());
         };
+        let differs = |what, leaf_count: u64| {
+            let tx_num = TxNum(leaf_count.saturating_sub(1));
+            Err(Error::Check { what, tx_num })
+        };
         let mut before = 0;
         for number in first..=self.head.block_number {
-            let end = self.block_end(number)?.leaf_count;
-            if end < before || end > self.head.leaf_count {
-                return Err(Error::Check {
-                    what: "the end of a block",
-                    tx_num: TxNum(end),
-                });
+            let BlockEnd {
+                leaf_count, root, ..
+            } = self.block_end(number)?;
+            if leaf_count < before || leaf_count > self.head.leaf_count {
+                return differs("the end of a block", leaf_count);
             }
-            before = end;
+            before = leaf_count;
+            match self.root_of(hasher, leaf_count) {
+                Ok(derived) if derived != root => {
+                    return differs("the root of a block", leaf_count);
+                }
+                // Of a log that ends inside a pruned twig only the stored root is left.
+                Ok(_) | Err(Error::Segment(SegmentError::Pruned { .. })) => {}
+                Err(error) => return Err(error),
+            }
         }
         if before != self.head.leaf_count {
-            return Err(Error::Check {
-                what: "the end of the last block",
-                tx_num: TxNum(before),
-            });
+            return differs("the end of the last block", before);
         }
         Ok(())
     }

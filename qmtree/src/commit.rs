@@ -14,7 +14,7 @@ use crate::tail::CHUNK_LEAVES;
 use crate::writer::Writer;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
-use qmtree_proofs::{Digest, Head, LeafPayload, PAYLOAD_LEN, TreeHasher, TxNum};
+use qmtree_proofs::{Digest, Head, LeafPayload, PAYLOAD_LEN, TreeHasher};
 use qmtree_storage::JournalWriter;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -38,11 +38,7 @@ impl Writer {
         self.touch();
         let last = self.append_leaves(leaves)?;
         let leaf_count = self.state.head.leaf_count;
-        let root = if leaf_count > 0 {
-            self.state.root(&self.hasher)?
-        } else {
-            B256::ZERO
-        };
+        let root = self.state.root(&self.hasher)?;
         let head = Head {
             block_number,
             leaf_count,
@@ -83,8 +79,8 @@ impl Writer {
         let view = self.view();
         let range = view.block_range(block_number)?;
         let mut same = range.end.0 - range.start.0 == leaves.len() as u64;
-        for (i, leaf) in (range.start.0..range.end.0).zip(leaves) {
-            same = same && view.leaf(TxNum(i))?.payload() == *leaf;
+        for (stored, leaf) in view.leaves(range).zip(leaves) {
+            same = same && stored?.1.payload() == *leaf;
         }
         if same {
             view.head_at(block_number).map(Some)
@@ -107,16 +103,20 @@ impl Writer {
         payloads.extend(leaves.iter().map(LeafPayload::to_bytes));
         hashes.resize(leaves.len(), [0; 32]);
         let (payloads, previous) = (&**payloads, state.last_leaf_hash);
-        if !self.options.parallel || payloads.len() < PARALLEL_LEAVES {
+        let pool = self
+            .pool
+            .as_ref()
+            .filter(|_| payloads.len() >= PARALLEL_LEAVES);
+        let Some(pool) = pool else {
             journal.begin_block(payloads)?;
             let last = hasher.chain_leaves(previous, payloads, hashes);
             state.append(hasher, payloads, hashes);
             return Ok(last);
-        }
+        };
         let (sender, chained) = mpsc::channel();
         let (done, finished) = mpsc::sync_channel(1);
         let mut last = previous;
-        rayon::in_place_scope(|scope| {
+        pool.in_place_scope(|scope| {
             scope.spawn(move |_| {
                 let behind = behind_the_chain(journal, state, hasher, payloads, &chained);
                 // The channel has room for the one answer, and its other end is still there.

@@ -49,7 +49,13 @@ impl Reader {
     }
 
     fn publish(&self, state: State) {
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+        let mut newest = Arc::new(state);
+        {
+            let mut shared = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::swap(&mut *shared, &mut newest);
+        }
+        // The older state goes, and with it maybe megabytes, after the lock is given back.
+        drop(newest);
     }
 }
 

@@ -51,6 +51,12 @@ impl Opened {
             action: "remove what a crash left",
             source,
         };
+        // What was listed may itself not be durable yet; nothing may go before what replaces it.
+        for folder in [&self.dir, &self.segments] {
+            self.disk
+                .sync_dir(folder)
+                .map_err(|source| failed(folder, source))?;
+        }
         for path in orphans {
             self.disk
                 .remove(path)
@@ -260,7 +266,6 @@ impl Replay {
     /// Compares what was replayed with what the journal says it is.
     fn finish(self, opened: &Opened, end: &JournalState) -> Result<State, Error> {
         let mut state = self.state;
-        let blocks = self.blocks.into_iter().map(|(_, end)| end).collect();
         let differs = |what| {
             let tx_num = qmtree_proofs::TxNum(end.head.leaf_count.saturating_sub(1));
             Error::Check { what, tx_num }
@@ -275,12 +280,21 @@ impl Replay {
             });
         }
         state.head.leaf_count = end.head.leaf_count;
+        let listed = state.sealed.blocks_end();
+        let first_unlisted = self
+            .blocks
+            .first()
+            .map_or(end.head.block_number.wrapping_add(1), |b| b.0);
+        if listed > 0 && first_unlisted != listed {
+            return Err(differs("the first block that no segment lists"));
+        }
         if state.last_leaf_hash != end.last_leaf_hash.0 {
             return Err(differs("the last leaf hash"));
         }
         if end.head.leaf_count > 0 && state.root(&self.hasher)? != end.head.root {
             return Err(differs("the root"));
         }
+        let blocks = self.blocks.into_iter().map(|(_, end)| end).collect();
         Ok(State {
             head: end.head,
             any_block: end.any_block,

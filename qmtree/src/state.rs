@@ -106,10 +106,15 @@ impl State {
         complete * TWIG_LEAVES + self.active.len() as u64
     }
 
-    /// The root of the leaves held.
+    /// The root of the leaves held; zero if there are none.
     pub(crate) fn root(&self, hasher: &Hasher) -> Result<B256, Error> {
+        self.root_of(hasher, self.leaves())
+    }
+
+    /// The root of the first `leaf_count` leaves; zero if that is none.
+    pub(crate) fn root_of(&self, hasher: &Hasher, leaf_count: u64) -> Result<B256, Error> {
         let source = Source::new(self);
-        Ok(Frontier::from_peaks(hasher, self.leaves(), |l, i| source.read(l, i))?.root())
+        Ok(Frontier::from_peaks(hasher, leaf_count, |l, i| source.read(l, i))?.root())
     }
 
     /// Number of the first block of the log.

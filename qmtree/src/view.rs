@@ -175,7 +175,7 @@ impl View {
     /// Proves the position of each leaf by itself, on all threads of rayon's pool.
     ///
     /// # Errors
-    /// As [`prove_inclusion`](Self::prove_inclusion), for the first leaf that fails.
+    /// As [`prove_inclusion`](Self::prove_inclusion), for one of the leaves that fail.
     pub fn prove_many(&self, tx_nums: &[TxNum], at: At) -> Result<Vec<InclusionProof>, Error> {
         let parts = tx_nums.par_chunks(PROOFS_PER_TASK).map(|tx_nums| {
             let prover = self.prover_at(at)?;

@@ -23,6 +23,8 @@ pub(crate) struct Writer {
     pub(crate) state: State,
     pub(crate) sealing: Option<Sealing>,
     pub(crate) scratch: Scratch,
+    /// One thread of our own: a pool that others use could wait for us while we wait for it.
+    pub(crate) pool: Option<rayon::ThreadPool>,
     /// Blocks since the last sync, for grouped commits.
     unsynced_blocks: u32,
     poisoned: bool,
@@ -39,6 +41,9 @@ impl Writer {
         state: State,
     ) -> Self {
         let hasher = Hasher::new(state.head.profile);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1);
+        // Without a second thread everything works, one after the other.
+        let pool = pool.build().ok().filter(|_| options.parallel);
         Self {
             opened,
             options,
@@ -47,6 +52,7 @@ impl Writer {
             state,
             sealing: None,
             scratch: Scratch::default(),
+            pool,
             unsynced_blocks: 0,
             poisoned: false,
             touched: false,
@@ -109,8 +115,10 @@ impl Writer {
         if block_number == self.state.head.block_number {
             return Ok(self.state.head);
         }
-        if end.leaf_count < self.state.sealed_leaves() {
-            let earliest = self.earliest_unwind();
+        // A segment never forgets a block that it lists, so that block must stay. The blocks after it
+        // end behind the sealed leaves.
+        let earliest = self.state.sealed.blocks_end();
+        if block_number < earliest {
             return Err(Error::UnwindTooDeep {
                 block_number,
                 earliest,
@@ -140,21 +148,6 @@ impl Writer {
         self.state.last_leaf_hash = last_leaf_hash.0;
         self.sync_if_due()?;
         Ok(head)
-    }
-
-    /// The earliest block that can still be unwound to.
-    fn earliest_unwind(&self) -> u64 {
-        let listed_end = self.state.sealed.blocks_end();
-        let sealed = self.state.sealed_leaves();
-        let at_the_end = |block: &u64| {
-            self.state
-                .block_end(*block)
-                .is_ok_and(|end| end.leaf_count >= sealed)
-        };
-        listed_end
-            .checked_sub(1)
-            .filter(at_the_end)
-            .unwrap_or(listed_end)
     }
 
     pub(crate) fn prune_to(&mut self, block_number: u64) -> Result<usize, Error> {

@@ -178,3 +178,46 @@ fn a_header_that_cannot_be_read_is_not_called_a_full_folder() {
     let refused = Db::create(&dir, identity(), options()).unwrap_err();
     assert!(!matches!(refused, Error::NotEmpty { .. }), "{refused}");
 }
+
+/// A block that a segment lists cannot be unwound to: the segment would go on listing those after
+/// it. The database could not be opened again, or answered for blocks that were gone.
+#[test]
+fn blocks_that_a_segment_lists_stay() {
+    let sim = SimDisk::new();
+    let options = || options().with_unwind_window_blocks(0);
+    let mut db = create(&sim, options());
+    for (block, count) in [(0, 2048), (1, 0), (2, 0), (3, 1)] {
+        db.append_block(block, &leaves(0, block, count)).unwrap();
+    }
+    for block in 0..3 {
+        let refused = db.unwind_to(block);
+        assert!(
+            matches!(refused, Err(Error::UnwindTooDeep { earliest: 3, .. })),
+            "{refused:?}"
+        );
+    }
+    for block in 4..9 {
+        db.append_block(block, &leaves(1, block, 1500)).unwrap();
+    }
+    let head = db.head();
+    db.close().unwrap();
+    let db = Db::open_on(Arc::new(sim), Path::new("/db"), options()).unwrap();
+    assert_eq!(db.head(), head);
+    db.check().unwrap();
+}
+
+/// A commit waited for rayon's global pool, and in a pool of one that was itself.
+#[test]
+fn a_commit_inside_a_pool_of_one_thread_ends() {
+    let (done, finished) = mpsc::channel();
+    std::thread::spawn(move || {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(1)
+            .build()
+            .unwrap();
+        let mut db = create(&SimDisk::new(), options().with_parallel(true));
+        pool.install(|| db.append_block(0, &leaves(0, 0, 5000)).unwrap());
+        done.send(db.head().leaf_count).unwrap();
+    });
+    assert_eq!(finished.recv_timeout(Duration::from_secs(60)), Ok(5000));
+}

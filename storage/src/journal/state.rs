@@ -126,6 +126,9 @@ impl JournalState {
         if !self.head.same_log(&Self::empty(identity).head) {
             return Err(Contradiction::Identity);
         }
+        if self.head.block_number == u64::MAX {
+            return Err(Contradiction::LastBlock);
+        }
         let no_leaf = self.head.leaf_count == 0;
         if (no_leaf && self.last_leaf_hash != B256::ZERO) || (!self.any_block && !no_leaf) {
             return Err(Contradiction::NotEmpty);
@@ -295,15 +298,21 @@ mod tests {
     fn the_first_block_has_any_number_and_each_other_the_next() {
         block(&empty(), 3, state(0, 3)).unwrap();
         block(&empty(), 0, state(7, 0)).unwrap();
-        block(&empty(), 3, state(u64::MAX, 3)).unwrap();
+        block(&empty(), 3, state(u64::MAX - 1, 3)).unwrap();
         block(&state(7, 3), 1, state(8, 4)).unwrap();
         block(&state(7, 0), 1, state(8, 1)).unwrap();
         for found in [0, 7, 9] {
             let expected = Contradiction::BlockNumber { found, expected: 8 };
             assert_eq!(block(&state(7, 3), 1, state(found, 4)), Err(expected));
         }
-        let last = state(u64::MAX, 3);
-        assert_eq!(block(&last, 1, state(0, 4)), Err(Contradiction::LastBlock));
+        let last = state(u64::MAX - 1, 3);
+        for to in [state(u64::MAX, 4), state(u64::MAX, 3)] {
+            assert_eq!(block(&last, 1, to), Err(Contradiction::LastBlock));
+        }
+        assert_eq!(
+            block(&empty(), 1, state(u64::MAX, 1)),
+            Err(Contradiction::LastBlock)
+        );
     }
 
     #[test]

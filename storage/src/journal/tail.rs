@@ -15,8 +15,15 @@ pub(crate) struct Witness {
 ///
 /// Costs one pass, and the checksum of the body of each candidate. No allocation.
 pub(crate) fn find_witness(tail: &[u8], lost: u64) -> Option<Witness> {
+    // What a torn block carried is data of others, and may look like anything.
+    let own = tail.first_chunk().and_then(RecordFront::from_bytes);
+    let own = own
+        .filter(|front| front.seq == lost)
+        .map_or(0, |front| front.length);
+    let skip = usize::try_from(own).unwrap_or(usize::MAX);
     tail.array_windows::<FRONT_LEN>()
         .enumerate()
+        .skip(skip)
         .find_map(|(offset, window)| {
             // The first byte of the marker is enough to pass over nearly everything.
             if window.first() != Some(&b'Q') {
@@ -67,6 +74,23 @@ mod tests {
         let mut flipped = record(7, 6);
         flipped[41] ^= 1;
         assert_eq!(find(&flipped), None);
+    }
+
+    #[test]
+    fn the_payload_of_a_torn_block_is_no_witness() {
+        let forged = record(9, 9);
+        let front = RecordFront {
+            kind: 1,
+            seq: 5,
+            durable: 5,
+            length: 200,
+        };
+        let mut torn = [&front.to_bytes()[..], &[0; 60], &forged].concat();
+        assert_eq!(find_witness(&torn, 5), None);
+        // Behind the lost record it counts.
+        torn.resize(FRONT_LEN + 200 + 8, 0);
+        torn.extend_from_slice(&forged);
+        assert_eq!(find_witness(&torn, 5).map(|witness| witness.seq), Some(9));
     }
 
     #[test]

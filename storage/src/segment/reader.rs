@@ -35,7 +35,7 @@ pub struct Segment {
 impl Segment {
     /// Opens a segment of the database with this identity, whole or pruned.
     ///
-    /// Reads the header, the twig roots and the blocks: 32 bytes a twig and 48 a block. The twigs
+    /// Reads the header, the twig roots and the blocks: 32 bytes a twig and 80 a block. The twigs
     /// are verified when they are first used.
     ///
     /// # Errors
