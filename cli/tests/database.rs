@@ -415,7 +415,7 @@ fn a_pruned_range_proves_no_leaf_but_every_root() {
 fn sealed_blocks_cannot_be_unwound() {
     let space = Workspace::sealed();
     let refused = space.run(&["unwind", "--db", "db", "0"]).exits(2);
-    refused.says("cannot unwind to block 0: 1 is the earliest still possible");
+    refused.says("cannot unwind to block 0: 2 is the earliest still possible");
     let stats = space.ok(&["stats", "--db", "db", "--json"]).json();
     assert_eq!(stats["sealedLeafCount"], 4096);
     let bytes = stats["segmentBytes"].as_u64().unwrap();

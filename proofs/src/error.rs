@@ -190,7 +190,6 @@ pub enum VerifyError {
 }
 
 /// Why a proof could not be made.
-#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProveError<E> {
     /// The question has no answer in this tree.

@@ -215,7 +215,7 @@ impl Db {
     /// # Errors
     /// [`Error::Journal`] if the disk fails, and [`Error::Poisoned`] from then on.
     pub fn sync(&mut self) -> Result<(), Error> {
-        self.write(Writer::sync)
+        self.write(Writer::attest)
     }
 
     /// Derives every hash from the raw leaves and compares it with what is stored; changes nothing.

@@ -131,7 +131,6 @@ impl From<ProveError<Error>> for Error {
         match error {
             ProveError::Source(error) => error,
             ProveError::Shape(shape) => Self::Shape(shape),
-            _ => unreachable!("a proof fails for its shape or its source"),
         }
     }
 }

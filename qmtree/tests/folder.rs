@@ -472,10 +472,10 @@ fn a_database_that_is_opened_for_every_block_is_the_same() {
     drop(Db::create(&by_one, identity(), options.clone()).unwrap());
     for (count, block) in counts.into_iter().zip(0..) {
         let head = append(&mut db, 0, count).unwrap();
-        // Closed or dropped: the files are the same.
+        // Dropped: closing would add a record each time. Only the last one closes, as the other does.
         let mut again = Db::open(&by_one, options.clone()).unwrap();
         assert_eq!(append(&mut again, 0, count).unwrap(), head);
-        if block % 2 == 0 {
+        if block + 1 == counts.len() as u64 {
             again.close().unwrap();
         }
         verify(&Db::open_read_only(&by_one).unwrap());

@@ -83,7 +83,19 @@ impl Disk for RealDisk {
             .truncate(false)
             .open(path)?;
         file.try_lock()?;
-        Ok(Box::new(file))
+        Ok(Box::new(HeldLock(file)))
+    }
+}
+
+/// A lock that ends with the value, even if a child process that is just being started holds a
+/// copy of the file: closing ours alone would leave it locked until the child lets go.
+#[derive(Debug)]
+struct HeldLock(File);
+
+impl Drop for HeldLock {
+    fn drop(&mut self) {
+        // Closing the file, which comes next, unlocks it in every other case.
+        let _ = self.0.unlock();
     }
 }
 

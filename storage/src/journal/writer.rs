@@ -44,6 +44,8 @@ pub struct JournalWriter {
     next_seq: u64,
     durable_seq: u64,
     open_block: Option<OpenBlock>,
+    /// True if a record was appended after the last that says that all before it were synced.
+    unattested: bool,
     poisoned: bool,
 }
 
@@ -88,6 +90,7 @@ impl JournalWriter {
             next_seq: first_seq,
             durable_seq: first_seq,
             open_block: None,
+            unattested: false,
             poisoned: false,
         })
     }
@@ -133,6 +136,7 @@ impl JournalWriter {
             next_seq,
             durable_seq: next_seq,
             open_block: None,
+            unattested: false,
             poisoned: false,
         })
     }
@@ -225,6 +229,23 @@ impl JournalWriter {
             let synced = self.file.sync();
             self.poison_unless(synced, SYNC)?;
             self.durable_seq = self.next_seq;
+        }
+        Ok(())
+    }
+
+    /// Makes all records durable, and appends one that says so: an unwind to the head itself.
+    ///
+    /// From then on damage of any of them is told from a crash. Does nothing if the last record
+    /// says so already, or if nothing was appended since the journal was opened.
+    ///
+    /// # Errors
+    /// [`JournalError::Poisoned`]; [`JournalError::Io`].
+    pub fn attest(&mut self) -> Result<(), JournalError> {
+        self.sync()?;
+        if self.unattested {
+            self.append_unwind(self.state)?;
+            self.sync()?;
+            self.unattested = false;
         }
         Ok(())
     }
@@ -344,6 +365,7 @@ impl JournalWriter {
     fn advance(&mut self, next: JournalState) {
         self.state = next;
         self.next_seq += 1;
+        self.unattested = true;
         let leaves = next.head.leaf_count;
         self.newest.max_leaf_count = self.newest.max_leaf_count.max(leaves);
     }
