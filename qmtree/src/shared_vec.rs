@@ -78,8 +78,16 @@ impl<T: Clone> FromIterator<T> for SharedVec<T> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 256,
+            rng_seed: RngSeed::Fixed(2026),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
         #[test]
         fn behaves_like_a_vec_and_clones_never_change(
             steps in proptest::collection::vec((0..3u8, 0..1500usize), 1..20)

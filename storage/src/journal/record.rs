@@ -183,6 +183,7 @@ fn decode_unwind(mut fields: Fields<'_>) -> Option<JournalRecord<'_>> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     fn framed(front: RecordFront, body: &[u8]) -> Vec<u8> {
         [
@@ -265,6 +266,13 @@ mod tests {
     const SCHEME: qmtree_proofs::Scheme = qmtree_proofs::Scheme::StateRoot1;
 
     proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 256,
+            rng_seed: RngSeed::Fixed(2026),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
         #[test]
         fn any_body_decodes_or_is_refused(kind in 0..4_u32, body in prop::collection::vec(any::<u8>(), 0..400)) {
             let bytes = framed(front(kind, body.len() as u64), &body);

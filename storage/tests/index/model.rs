@@ -2,6 +2,7 @@
 
 use crate::support::{Kind, Log, Memory, Subject};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use qmtree_storage::{Index, IndexError, Reached};
 
 #[derive(Clone, Debug)]
@@ -106,7 +107,12 @@ fn holds_what_the_model_holds<K: Kind>(ops: &[Op]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig {
+        cases: 48,
+        rng_seed: RngSeed::Fixed(2026),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn memory_holds_what_the_model_holds(ops in prop::collection::vec(op(), 1..60)) {
@@ -116,7 +122,12 @@ proptest! {
 
 #[cfg(feature = "rocksdb")]
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig {
+        cases: 24,
+        rng_seed: RngSeed::Fixed(2026),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn rocks_holds_what_the_model_holds(ops in prop::collection::vec(op(), 1..60)) {

@@ -3,6 +3,7 @@
 use crate::support::{identity, open, sealed};
 use crc32c::crc32c;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use qmtree_proofs::{Profile, TwigId, TxNum};
 use qmtree_storage::{HeaderError, Part, Segment, SegmentError};
 use std::path::{Path, PathBuf};
@@ -389,7 +390,12 @@ fn use_all(segment: &Segment) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig {
+        cases: 200,
+        rng_seed: RngSeed::Fixed(2026),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn nothing_makes_a_reader_panic(
