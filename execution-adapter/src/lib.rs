@@ -1,2 +1,12 @@
-//! revm execution into leaves, witnesses for provers. Not written yet: nothing is exported.
+//! revm execution into leaves.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+mod transition;
+
+pub use transition::{
+    StepsCommitment, TRACER_VERSION, TraceMode, TransitionContext, TransitionKind,
+    TransitionOutcome, transition_hash,
+};
