@@ -336,14 +336,14 @@ fn an_empty_map_has_no_proofs_and_no_proof_is_empty() {
     for profile in Profile::ALL {
         let empty = MemoryStateLog::new(profile);
         let none: ProveError<MissingNode> = ProveError::Shape(ShapeError::Empty);
-        assert_eq!(empty.prove(&key(1), None), Err(none.clone()));
+        assert_eq!(empty.prove(&key(1), None), Err(none));
         let outside = ShapeError::OutsideLog {
             entry_id: EntryId(0),
             entry_count: 0,
         };
         let opened = open_entries(&empty, &profile, 0, &[Evidence::Unwritten]);
         assert_eq!(opened, Err(ProveError::Shape(outside)));
-        assert_eq!(open_entries(&empty, &profile, 0, &[]), Err(none.clone()));
+        assert_eq!(open_entries(&empty, &profile, 0, &[]), Err(none));
         let made = StateProof::new(profile, 5, vec![], vec![], vec![], vec![]);
         assert_eq!(made, Err(ShapeError::Empty));
         // A proof under the head of a log that has no state.

@@ -173,7 +173,7 @@ impl Entry {
     /// The entry whose 128 bytes these are. There is one encoding per entry.
     ///
     /// # Errors
-    /// [`EntryError`] names the rule of docs/FORMAT.md, section 8.1, that they break.
+    /// [`EntryError`] names the rule of docs/FORMAT.md, section 1.4, that they break.
     pub fn from_bytes(bytes: &[u8; LEAF_LEN]) -> Result<Self, EntryError> {
         let (front, back) = bytes.split_at(96);
         let mut words = front.as_chunks::<32>().0.iter().copied().map(B256::new);

@@ -2,7 +2,7 @@
 //!
 //! A key's current version is its one *active* entry; each entry also names the next larger live
 //! key, so that a gap between two keys is proved by one entry. A rewritten entry names the entry
-//! it supersedes, so that the past is proved by the same root (docs/FORMAT.md, section 8).
+//! it supersedes, so that the past is proved by the same root (docs/FORMAT.md, sections 1.4 and 1.5).
 //!
 //! ```text
 //! level 12+   upper tree          as in the execution log, over the twig roots

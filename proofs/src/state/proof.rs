@@ -12,7 +12,7 @@ use alloy_primitives::B256;
 ///
 /// Proves values and absences, now and at past transactions, of one key or of many:
 /// [`verify`](Self::verify) and [`verify_all`](Self::verify_all) say what the entries mean. The
-/// proof of one current value has 1,147 bytes at 2^26 entries; one of a past value needs two
+/// proof of one current value has 1,148 bytes at 2^26 entries; one of a past value needs two
 /// entries and so at most twice that.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StateProof {
@@ -26,7 +26,7 @@ pub struct StateProof {
 
 impl StateProof {
     /// A proof from its parts: the ids of the entries, ascending; for each whether its active bit
-    /// is shown; their bytes; and the nodes in the order of docs/FORMAT.md, section 8.4.
+    /// is shown; their bytes; and the nodes in the order of docs/FORMAT.md, section 3.
     ///
     /// # Errors
     /// [`ShapeError::Empty`], [`ShapeError::TooMany`], [`ShapeError::LeafCount`],
@@ -102,7 +102,7 @@ impl StateProof {
         &self.entries
     }
 
-    /// The nodes, in the order of docs/FORMAT.md, section 8.4.
+    /// The nodes, in the order of docs/FORMAT.md, section 3.
     #[must_use]
     pub fn nodes(&self) -> &[B256] {
         &self.nodes

@@ -14,7 +14,7 @@ pub(crate) fn key(i: u64) -> B256 {
 
 /// Test value i: a word, or for every third one the hash of a text.
 pub(crate) fn value(i: u64) -> StateWord {
-    if i % 3 == 0 {
+    if i.is_multiple_of(3) {
         StateWord::of(format!("value {i}").as_bytes())
     } else {
         StateWord::Value(B256::new(keccak(&[b"value", &i.to_be_bytes()])))
