@@ -4,6 +4,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "engine")]
+pub mod statetest;
 mod transition;
 
 pub use transition::{
