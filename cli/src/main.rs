@@ -49,6 +49,7 @@ enum Command {
     Prune(database::Prune),
     Check(database::Check),
     Repair(database::Repair),
+    Checkpoint(database::Checkpoint),
     Stats(database::Stats),
     Bench(bench::Bench),
 }
@@ -69,6 +70,7 @@ impl Command {
             Self::Prune(command) => command.run(),
             Self::Check(command) => command.run(),
             Self::Repair(command) => command.run(),
+            Self::Checkpoint(command) => command.run(),
             Self::Stats(command) => command.run(),
             Self::Bench(command) => command.run(),
         }
