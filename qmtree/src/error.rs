@@ -1,7 +1,7 @@
 //! Why the engine refused or failed.
 
 use qmtree_proofs::{ProveError, ShapeError, TxNum};
-use qmtree_storage::{HeaderError, JournalError, LockError, SegmentError};
+use qmtree_storage::{CheckpointError, HeaderError, JournalError, LockError, SegmentError};
 use std::io;
 use std::path::PathBuf;
 
@@ -107,6 +107,9 @@ pub enum Error {
     /// A segment.
     #[error(transparent)]
     Segment(#[from] SegmentError),
+    /// A checkpoint, and where it should go.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// The operating system refused.
     #[error("{}: cannot {action}", path.display())]
     Io {

@@ -44,6 +44,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod checkpoint;
 mod commit;
 mod db;
 mod error;

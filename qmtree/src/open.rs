@@ -20,7 +20,7 @@ pub(crate) struct Opened {
     pub(crate) identity: Identity,
     pub(crate) journal: PathBuf,
     pub(crate) segments: PathBuf,
-    dir: PathBuf,
+    pub(crate) dir: PathBuf,
 }
 
 /// What the files say.

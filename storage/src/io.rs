@@ -49,7 +49,20 @@ pub trait Disk: Debug + Send + Sync {
     /// True if there is a file or folder of this name.
     fn exists(&self, path: &Path) -> bool;
 
-    /// Renames a file within its folder; durable once the folder is synced. `to` must not exist.
+    /// Gives a sealed file a second name, which may be in another folder; durable once that is
+    /// synced. `to` must not exist.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] if there is no such file, [`io::ErrorKind::AlreadyExists`] if
+    /// `to` exists. Any other error says that this disk does not link the two, as a disk without
+    /// links does, and then the caller copies.
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _ = (from, to);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Renames a file or a folder within its folder; durable once that is synced. `to` must not
+    /// exist.
     ///
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`] if it exists; others as the operating system says.
@@ -60,6 +73,12 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// The operating system's.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes an empty folder; durable once the folder that it lies in is synced.
+    ///
+    /// # Errors
+    /// The operating system's, also if it is not empty.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
 
     /// Makes earlier renames, creations and removals in a folder durable.
     ///

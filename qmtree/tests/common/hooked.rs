@@ -13,6 +13,7 @@ pub(crate) enum Change {
     Append,
     Sync,
     Truncate,
+    Link,
     Rename,
     Remove,
     Folder,
@@ -88,6 +89,11 @@ impl<D: Disk, H: Hook + 'static> Disk for HookedDisk<D, H> {
         self.disk.exists(path)
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.hook.before(Change::Link, to)?;
+        self.disk.hard_link(from, to)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.hook.before(Change::Rename, from)?;
         self.disk.rename(from, to)
@@ -96,6 +102,11 @@ impl<D: Disk, H: Hook + 'static> Disk for HookedDisk<D, H> {
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.hook.before(Change::Remove, path)?;
         self.disk.remove(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.hook.before(Change::Folder, path)?;
+        self.disk.remove_dir(path)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
