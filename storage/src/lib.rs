@@ -22,6 +22,7 @@ mod journal;
 mod mmap;
 mod real_disk;
 mod segment;
+mod tag;
 
 #[doc(hidden)]
 pub mod sim;
@@ -46,3 +47,4 @@ pub use segment::{
     BlockEnd, ContentsError, Group, Listing, Part, SealableTwig, Segment, SegmentError, Twig,
     list as list_segments, prune as prune_segment, write_segment,
 };
+pub use tag::{NO_TAG, TAG_LEN, Tag, tag_of};
