@@ -58,6 +58,10 @@ pub(crate) enum CliError {
         path: PathBuf,
         source: Box<qmtree::Error>,
     },
+    /// The yardstick of a bench failed.
+    #[cfg(feature = "rocksdb")]
+    #[error("the yardstick failed")]
+    RocksDb { source: rocksdb::Error },
     /// The demonstration did not show what it should.
     #[error("the demonstration failed: {what}")]
     Demo { what: String },

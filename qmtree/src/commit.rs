@@ -8,6 +8,7 @@
 //! The chain is serial, and all else hides behind it. Small blocks do everything in turn.
 
 use crate::error::Error;
+use crate::observe;
 use crate::open::block_end;
 use crate::state::State;
 use crate::tail::CHUNK_LEAVES;
@@ -50,6 +51,7 @@ impl Writer {
         self.state.last_leaf_hash = last;
         self.state.any_block = true;
         self.state.blocks.push(block_end(&head));
+        observe::appended(leaves.len());
         self.sync_if_due()?;
         self.seal_if_due()?;
         Ok(head)
