@@ -9,6 +9,7 @@
 
 use crate::block::Block;
 use crate::error::Error;
+use crate::observe;
 use crate::open::block_end;
 use crate::state::{Source, State};
 use crate::tail::{CHUNK_LEAVES, Leaves};
@@ -51,6 +52,7 @@ impl Writer {
         self.state.last_leaf_hash = last;
         self.state.any_block = true;
         self.state.blocks.push(block_end(&head));
+        observe::appended(leaves.len());
         self.sync_if_due()?;
         self.seal_if_due()?;
         Ok(head)
