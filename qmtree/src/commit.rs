@@ -52,7 +52,7 @@ impl Writer {
         self.state.last_leaf_hash = last;
         self.state.any_block = true;
         self.state.blocks.push(block_end(&head));
-        observe::appended(leaves.len());
+        observe::appended(block.leaves.len());
         self.sync_if_due()?;
         self.seal_if_due()?;
         Ok(head)
