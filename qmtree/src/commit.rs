@@ -68,6 +68,7 @@ impl Writer {
         observe::appended(block.leaves.len());
         self.sync_if_due()?;
         self.seal_if_due()?;
+        self.seal_entries_if_due()?;
         Ok(head)
     }
 

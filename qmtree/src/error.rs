@@ -2,7 +2,9 @@
 
 use qmtree_proofs::state::{BatchError, EntryError, EntryId};
 use qmtree_proofs::{ProveError, ShapeError, TxNum};
-use qmtree_storage::{CheckpointError, HeaderError, JournalError, LockError, SegmentError};
+use qmtree_storage::{
+    CheckpointError, EntrySegmentError, HeaderError, JournalError, LockError, SegmentError,
+};
 use std::io;
 use std::path::PathBuf;
 
@@ -134,8 +136,8 @@ pub enum Error {
     },
     /// The journal begins with entries that no other file has.
     #[error(
-        "{}: the journal begins after entry {journal} of the state log, and nothing has those \
-         before: files are missing; restore them from a backup",
+        "{}: the journal begins at entry {journal} of the state log, the segments end at {sealed}: \
+         files are missing; restore them from a backup",
         path.display()
     )]
     MissingEntries {
@@ -143,6 +145,8 @@ pub enum Error {
         path: PathBuf,
         /// Entries before the journal.
         journal: u64,
+        /// Entries in segments.
+        sealed: u64,
     },
     /// What is stored does not hash to what it should.
     #[error("{what} differs at leaf {tx_num}: stored and derived values disagree")]
@@ -196,6 +200,9 @@ pub enum Error {
     /// A segment.
     #[error(transparent)]
     Segment(#[from] SegmentError),
+    /// A segment of the state log.
+    #[error(transparent)]
+    EntrySegment(#[from] EntrySegmentError),
     /// A checkpoint, and where it should go.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
