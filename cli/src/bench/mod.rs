@@ -10,13 +10,14 @@ mod prove;
 #[cfg(feature = "rocksdb")]
 mod rocksdb;
 mod samples;
+mod state;
 
 use crate::error::CliError;
 use clap::{Args, Subcommand};
 
-/// Measure appending and proving on this machine.
+/// Measure appending, proving and the state on this machine.
 ///
-/// Leaves are made up, the same in every run. docs/BENCHMARKS.md says what the figures mean.
+/// Leaves and writes are made up, the same in every run. docs/BENCHMARKS.md says what the figures mean.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     #[command(subcommand)]
@@ -27,6 +28,7 @@ pub(crate) struct Bench {
 enum What {
     Append(append::BenchAppend),
     Prove(prove::BenchProve),
+    State(state::BenchState),
 }
 
 impl Bench {
@@ -34,6 +36,7 @@ impl Bench {
         match &self.what {
             What::Append(bench) => bench.run(),
             What::Prove(bench) => bench.run(),
+            What::State(bench) => bench.run(),
         }
     }
 }

@@ -5,9 +5,10 @@ use crate::arguments::parse_durability;
 use crate::error::CliError;
 use crate::output::say;
 use crate::progress::{Progress, Task, Unit};
+use alloy_primitives::{B256, Bytes};
 use clap::Args;
-use qmtree::{Db, Durability, Options};
-use qmtree_proofs::LeafPayload;
+use qmtree::{Block, Db, Durability, Options, StateBatch};
+use qmtree_proofs::{LeafPayload, TxNum};
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal as _, Read};
@@ -17,6 +18,8 @@ use std::path::{Path, PathBuf};
 ///
 /// A line is
 ///   {"block":N,"leaves":[{"preStateHash":"0x..","stateChangeHash":"0x..","transitionHash":"0x.."}]}
+/// and may have what its transactions write to the state, in their order, keys ascending:
+///   "batches":[{"txNum":N,"writes":[{"key":"0x..","value":"0x.."},{"key":"0x..","value":null}]}]
 ///
 /// Blocks that are in the log already, with the same leaves, are passed over, so an interrupted
 /// run can be repeated. It stops at the first line that cannot be appended and names it; the
@@ -44,6 +47,35 @@ const MAX_LINE_LEN: u64 = 512 << 20;
 struct Line {
     block: u64,
     leaves: Vec<LeafPayload>,
+    #[serde(default)]
+    batches: Vec<BatchLine>,
+}
+
+/// What a transaction writes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct BatchLine {
+    tx_num: u64,
+    writes: Vec<WriteLine>,
+}
+
+/// A key with its new value, or null to delete it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WriteLine {
+    key: B256,
+    value: Option<Bytes>,
+}
+
+impl From<BatchLine> for StateBatch {
+    fn from(line: BatchLine) -> Self {
+        let writes = line.writes.into_iter();
+        let writes = writes.map(|write| (write.key, write.value.map(|value| value.to_vec())));
+        Self {
+            tx_num: TxNum(line.tx_num),
+            writes: writes.collect(),
+        }
+    }
 }
 
 impl Append {
@@ -72,9 +104,15 @@ impl Append {
         let silent = self.json && std::io::stdout().is_terminal();
         let progress = (!silent).then(|| Progress::start(input.task()));
         let mut blocks = 0;
-        while let Some(Line { block, leaves }) = input.next()? {
+        while let Some(line) = input.next()? {
+            let Line {
+                block,
+                leaves,
+                batches,
+            } = line;
+            let batches: Vec<_> = batches.into_iter().map(StateBatch::from).collect();
             let before = db.view().blocks();
-            let head = db.append_block(block, &leaves);
+            let head = db.append(&Block::new(block, &leaves).with_batches(&batches));
             let head = head.map_err(|source| input.refused(source))?;
             blocks += 1;
             if let Some(progress) = &progress {

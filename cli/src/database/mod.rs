@@ -12,6 +12,7 @@ mod leaf;
 mod prove;
 mod prune;
 mod repair;
+mod state;
 mod stats;
 mod unwind;
 
@@ -27,6 +28,7 @@ pub(crate) use leaf::LeafCommand;
 pub(crate) use prove::Prove;
 pub(crate) use prune::Prune;
 pub(crate) use repair::Repair;
+pub(crate) use state::State;
 pub(crate) use stats::Stats;
 pub(crate) use unwind::Unwind;
 
