@@ -22,9 +22,11 @@ type Map = BTreeMap<B256, Vec<u8>>;
 /// What the database should hold.
 struct Model {
     profile: Profile,
-    /// By block: its head, and the map after each transaction that wrote.
-    blocks: Vec<(Head, Vec<(u64, Map)>, Vec<StateBatch>)>,
+    blocks: Vec<BlockModel>,
 }
+
+/// A block: its head, the map after each transaction that wrote, and what they wrote.
+type BlockModel = (Head, Vec<(u64, Map)>, Vec<StateBatch>);
 
 impl Model {
     fn at(&self, tx_num: u64) -> Map {
