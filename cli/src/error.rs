@@ -1,6 +1,7 @@
 //! What can go wrong in a command, and the exit code that says so.
 
 use alloy_primitives::B256;
+use qmtree_execution_adapter::engine::{FileError, RunError};
 use qmtree_proofs::{DecodeError, TxNum, VerifyError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,6 +59,15 @@ pub(crate) enum CliError {
         path: PathBuf,
         source: Box<qmtree::Error>,
     },
+    /// A file that gives no block.
+    #[error(transparent)]
+    BlockFile(#[from] Box<FileError>),
+    /// A block that was not run.
+    #[error("{path}", path = path.display())]
+    Run { path: PathBuf, source: RunError },
+    /// A mode of the command that this release does not have.
+    #[error("{what} is not available in this release")]
+    Unavailable { what: &'static str },
     /// The demonstration did not show what it should.
     #[error("the demonstration failed: {what}")]
     Demo { what: String },
@@ -117,10 +127,11 @@ pub(crate) enum OptionError {
 }
 
 impl CliError {
-    /// 1 for an invalid proof, 2 for everything that could not even be checked.
+    /// 1 for an invalid proof or block, 2 for everything that could not even be checked.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Invalid { .. } | Self::Demo { .. } => ExitCode::from(1),
+            Self::Run { source, .. } if source.is_invalid_block() => ExitCode::from(1),
             _ => ExitCode::from(2),
         }
     }

@@ -39,6 +39,7 @@ pub(crate) struct Task {
 pub(crate) enum Unit {
     Bytes,
     Leaves,
+    Files,
 }
 
 impl Progress {
@@ -87,6 +88,7 @@ impl Task {
         let (unit, per_unit) = match self.unit {
             Unit::Bytes => ("MiB", (1u64 << 20) as f64),
             Unit::Leaves => ("M leaves", 1e6),
+            Unit::Files => return self.files(done, seconds),
         };
         let done_units = done as f64 / per_unit;
         match self.total {
@@ -100,6 +102,17 @@ impl Task {
                 format!("{name}: {done_units:.1} of {total:.1} {unit}, {seconds} s")
             }
             None => format!("{name}: {done_units:.1} {unit}, {seconds} s"),
+        }
+    }
+}
+
+impl Task {
+    /// Files are counted one by one.
+    fn files(&self, done: u64, seconds: u64) -> String {
+        let name = self.name;
+        match self.total {
+            Some(total) => format!("{name}: {done} of {total} files, {seconds} s"),
+            None => format!("{name}: {done} files, {seconds} s"),
         }
     }
 }
@@ -161,6 +174,10 @@ mod tests {
         assert_eq!(
             text(Some(2_500_000), Unit::Leaves, 0),
             "append: 2.5 M leaves to do, 12 s"
+        );
+        assert_eq!(
+            text(Some(60), Unit::Files, 7),
+            "append: 7 of 60 files, 12 s"
         );
     }
 
