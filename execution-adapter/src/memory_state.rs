@@ -143,7 +143,6 @@ impl MemoryState {
                 balance: account.value.balance,
                 storage_root: storage_root_unhashed(slots),
                 code_hash: account.value.code_hash,
-                ..TrieAccount::default()
             };
             (*address, account)
         }))
