@@ -185,6 +185,16 @@ impl State {
         }
     }
 
+    /// Refuses a leaf that is pruned. Some nodes over it are left, but no proof of it is made from
+    /// these: which ones work would depend on the sizes of blocks.
+    pub(crate) fn check_unpruned(&self, tx_num: TxNum) -> Result<(), Error> {
+        let twig = tx_num.twig_id();
+        match self.sealed.segment_of(twig) {
+            Some(segment) if segment.twigs().contains(&twig) => Ok(segment.check_unpruned(tx_num)?),
+            _ => Ok(()),
+        }
+    }
+
     /// A twig of the tail.
     fn tail_twig(&self, twig: TwigId) -> Option<&TailTwig> {
         let index = usize::try_from(twig.0.checked_sub(self.sealed_twigs())?).ok()?;
@@ -229,7 +239,7 @@ impl<'a> Source<'a> {
     }
 
     fn read_sealed(&self, segment: &Segment, level: u32, index: u64) -> Result<Digest, Error> {
-        if level >= qmtree_storage::GROUP_SHIFT {
+        if level >= qmtree_storage::GROUP_SHIFT || segment.is_pruned() {
             return Ok(segment.node(level, index)?);
         }
         let mut cached = self.group.borrow_mut();

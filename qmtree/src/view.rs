@@ -110,6 +110,7 @@ impl View {
     /// As [`leaf`](Self::leaf).
     pub fn leaf_hash(&self, tx_num: TxNum) -> Result<B256, Error> {
         self.state.check_leaf(tx_num)?;
+        self.state.check_unpruned(tx_num)?;
         self.source().read(0, tx_num.0).map(B256::new)
     }
 
@@ -129,6 +130,7 @@ impl View {
     /// [`Error::Segment`] if the leaf is pruned or damaged.
     pub fn prove_inclusion(&self, tx_num: TxNum, at: At) -> Result<InclusionProof, Error> {
         observe::prove("inclusion", 1, || {
+            self.state.check_unpruned(tx_num)?;
             Ok(self.prover_at(at)?.inclusion(tx_num)?)
         })
     }
@@ -148,6 +150,7 @@ impl View {
     /// As [`prove_inclusion`](Self::prove_inclusion); also if the range is empty.
     pub fn prove_range(&self, range: Range<TxNum>, at: At) -> Result<RangeProof, Error> {
         observe::prove("range", 1, || {
+            self.state.check_unpruned(range.start)?;
             Ok(self.prover_at(at)?.range(range.start, range.end)?)
         })
     }
@@ -174,7 +177,12 @@ impl View {
     /// # Errors
     /// As [`prove_inclusion`](Self::prove_inclusion); also if there are none or they do not ascend.
     pub fn prove_multi(&self, tx_nums: &[TxNum], at: At) -> Result<MultiProof, Error> {
-        observe::prove("multi", 1, || Ok(self.prover_at(at)?.multi(tx_nums)?))
+        observe::prove("multi", 1, || {
+            tx_nums
+                .iter()
+                .try_for_each(|tx_num| self.state.check_unpruned(*tx_num))?;
+            Ok(self.prover_at(at)?.multi(tx_nums)?)
+        })
     }
 
     /// Proves the position of each leaf by itself, on all threads of rayon's pool.
@@ -190,13 +198,16 @@ impl View {
             let prover = self.prover_at(at)?;
             tx_nums
                 .iter()
-                .map(|tx_num| Ok(prover.inclusion(*tx_num)?))
+                .map(|tx_num| {
+                    self.state.check_unpruned(*tx_num)?;
+                    Ok(prover.inclusion(*tx_num)?)
+                })
                 .collect::<Result<Vec<_>, Error>>()
         });
         Ok(parts.collect::<Result<Vec<_>, Error>>()?.concat())
     }
 
-    /// Proves that the log at an older block is a prefix of the log `at`.
+    /// Proves that the log at an older block is a prefix of the log `at`, pruned or not.
     ///
     /// # Errors
     /// [`Error::NoSuchBlock`]; [`Error::Shape`] if the older log is empty or not smaller.

@@ -35,6 +35,7 @@ mod open;
 mod parts;
 mod reader;
 mod sealable;
+mod seams;
 mod stored;
 mod touch;
 mod twig;
