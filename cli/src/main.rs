@@ -11,6 +11,7 @@ mod files;
 mod log;
 mod output;
 mod progress;
+mod statetest;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -25,7 +26,7 @@ Start here:
   qm prove --db log 42 -o tx.qmp
   qm verify --head head.json tx.qmp
 
-Exit codes: 0 done or valid, 1 a proof is invalid, 2 input that cannot be used.";
+Exit codes: 0 done or valid, 1 a proof is invalid or a state test failed, 2 input that cannot be used.";
 
 /// An authenticated, append-only log of executed transactions: keep it, prove it, verify it.
 #[derive(Debug, Parser)]
@@ -55,6 +56,7 @@ enum Command {
     Repair(database::Repair),
     Checkpoint(database::Checkpoint),
     Stats(database::Stats),
+    Statetest(statetest::StateTest),
     Bench(bench::Bench),
 }
 
@@ -76,6 +78,7 @@ impl Command {
             Self::Repair(command) => command.run(),
             Self::Checkpoint(command) => command.run(),
             Self::Stats(command) => command.run(),
+            Self::Statetest(command) => command.run(),
             Self::Bench(command) => command.run(),
         }
     }
@@ -96,7 +99,9 @@ fn main() -> ExitCode {
     match command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::print_error(&error.chain());
+            if !error.is_told() {
+                output::print_error(&error.chain());
+            }
             error.exit_code()
         }
     }

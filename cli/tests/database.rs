@@ -258,7 +258,7 @@ fn a_line_that_cannot_be_appended_is_named_and_the_blocks_before_it_stay() {
     let cases = [
         (
             block_line(0, 7, 2),
-            "block 0 is in the log with other leaves",
+            "block 0 is in the log with other leaves or transaction hashes",
         ),
         (
             block_line(2, 2, 2),

@@ -1,5 +1,6 @@
 //! Creating, opening and closing a database.
 
+use crate::block::Block;
 use crate::checkpoint::checkpoint_of_files;
 use crate::error::Error;
 use crate::observe;
@@ -169,23 +170,34 @@ impl Db {
         self.shared.state().sealed_leaves()
     }
 
-    /// Appends a block of leaves, all or nothing, and returns the head after it.
+    /// Appends a block, all or nothing, and returns the head after it.
     ///
     /// The first block may have any number; each further one has the next. A block that is in the
-    /// log already is not appended again: with the same leaves its head is returned. When the
-    /// block survives a power loss is said by [`Durability`](crate::Durability).
+    /// log already is not appended again: with the same leaves and transaction hashes its head is
+    /// returned. When the block survives a power loss is said by
+    /// [`Durability`](crate::Durability).
     ///
     /// # Errors
     /// [`Error::Gap`] or [`Error::Conflict`] if the block does not belong here;
+    /// [`Error::TxHashes`] if it does not have one transaction hash for each leaf, or none at all;
     /// [`Error::Journal`] if the disk fails, and [`Error::Poisoned`] from then on.
+    pub fn append(&mut self, block: &Block<'_>) -> Result<Head, Error> {
+        observe::append(block.number, block.leaves.len(), || {
+            self.write(|writer| writer.append(block))
+        })
+    }
+
+    /// Appends a block of leaves without transaction hashes; the same as [`append`](Self::append)
+    /// of a [`Block::new`].
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
     pub fn append_block(
         &mut self,
         block_number: u64,
         leaves: &[LeafPayload],
     ) -> Result<Head, Error> {
-        observe::append(block_number, leaves.len(), || {
-            self.write(|writer| writer.append_block(block_number, leaves))
-        })
+        self.append(&Block::new(block_number, leaves))
     }
 
     /// Drops all blocks after `block_number`. Costs about as much as is dropped.

@@ -48,6 +48,7 @@
 //! has them; docs/METRICS.md lists the names, [`describe_metrics`] their units.
 #![forbid(unsafe_code)]
 
+mod block;
 mod check;
 mod checkpoint;
 mod commit;
@@ -65,6 +66,7 @@ mod upper_tree;
 mod view;
 mod writer;
 
+pub use block::Block;
 pub use db::{Db, Reader};
 pub use error::Error;
 pub use observe::describe_metrics;
