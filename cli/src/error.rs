@@ -68,6 +68,10 @@ pub(crate) enum CliError {
     /// Files of state tests could not be found.
     #[error(transparent)]
     StateTests(#[from] StateTestError),
+    /// The yardstick of a bench failed.
+    #[cfg(feature = "rocksdb")]
+    #[error("the yardstick failed")]
+    RocksDb { source: rocksdb::Error },
     /// The demonstration did not show what it should.
     #[error("the demonstration failed: {what}")]
     Demo { what: String },

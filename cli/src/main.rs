@@ -8,6 +8,7 @@ mod demo;
 mod error;
 mod expect;
 mod files;
+mod log;
 mod output;
 mod progress;
 mod statetest;
@@ -31,6 +32,9 @@ Exit codes: 0 done or valid, 1 a proof is invalid or a state test failed, 2 inpu
 #[derive(Debug, Parser)]
 #[command(name = "qm", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 struct Cli {
+    /// Print what the engine does to standard error; QM_LOG does the same.
+    #[arg(long, global = true, value_enum, value_name = "LEVEL")]
+    log: Option<log::Level>,
     #[command(subcommand)]
     command: Command,
 }
@@ -81,10 +85,17 @@ impl Command {
 }
 
 fn main() -> ExitCode {
-    let command = match Cli::try_parse() {
-        Ok(cli) => cli.command,
+    let Cli { log, command } = match Cli::try_parse() {
+        Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    match log::Level::choose(log) {
+        Ok(level) => level.start(),
+        Err(error) => {
+            output::print_error(&error);
+            return ExitCode::from(2);
+        }
+    }
     match command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -258,7 +258,7 @@ fn a_line_that_cannot_be_appended_is_named_and_the_blocks_before_it_stay() {
     let cases = [
         (
             block_line(0, 7, 2),
-            "block 0 is in the log with other leaves",
+            "block 0 is in the log with other leaves or transaction hashes",
         ),
         (
             block_line(2, 2, 2),
@@ -583,7 +583,10 @@ fn a_checkpoint_is_made_beside_a_writer_and_is_a_database() {
         assert_eq!(head["leafCount"], leaves);
     }
     let text = space.ok(&["checkpoint", "--db", "backup", "more"]).out;
-    assert!(text.starts_with("more: 6149 leaves up to block 3, root 0x"), "{text}");
+    assert!(
+        text.starts_with("more: 6149 leaves up to block 3, root 0x"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -602,6 +605,49 @@ fn a_second_writer_is_refused_and_readers_are_not() {
     space.ok(&["check", "--db", "db"]);
     writer.close().unwrap();
     space.ok(&["unwind", "--db", "db", "0"]);
+}
+
+#[test]
+fn the_log_says_what_the_engine_does_and_changes_no_output() {
+    let space = Workspace::sealed();
+    let head = space.ok(&["head", "--db", "db", "--json"]);
+    assert!(head.error.is_empty());
+    let logged = space.run(&["--log", "info", "head", "--db", "db", "--json"]);
+    assert_eq!(logged.out, head.out);
+    let logged = logged.says("recover{dir=db}: qmtree: close");
+    assert_eq!(logged.error.lines().count(), 1);
+    let prove = ["prove", "--db", "db", "7", "-o", "p", "--log"];
+    let said = |level| space.run(&[&prove[..], &[level]].concat());
+    said("trace").says("prove{kind=\"inclusion\" proofs=1}: qmtree: close");
+    assert!(!said("debug").error.contains("prove{"));
+    assert!(said("off").error.is_empty());
+    space.run(&["head", "--db", "db", "--log", "loud"]).exits(2);
+    let missing = space
+        .run(&["--log", "warn", "block", "--db", "db", "9"])
+        .exits(2);
+    assert!(!missing.error.contains("failed"), "no operation failed");
+    let refused = space
+        .run(&["--log", "warn", "unwind", "--db", "db", "0"])
+        .exits(2);
+    refused.says("WARN qmtree: failed operation=\"unwind\" error=cannot unwind to block 0");
+    let with_environment = |level: &str| {
+        let mut qm = std::process::Command::new(env!("CARGO_BIN_EXE_qm"));
+        let qm = qm.current_dir(space.root()).env("QM_LOG", level);
+        qm.args(["head", "--db", "db"]).output().unwrap()
+    };
+    let output = with_environment("INFO");
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("recover{")
+    );
+    let output = with_environment("loud");
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.starts_with("qm: QM_LOG=\"loud\": expected off, "),
+        "{error}"
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! synced, so that tests can cut the power at every step.
 
 use std::fmt::Debug;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -92,6 +93,13 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] if another has it; others as the operating system says.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>>;
+
+    /// A number that whoever chooses the content of files cannot foresee. A disk for tests may give
+    /// the same one each time.
+    fn salt(&self) -> u32 {
+        let [a, b, c, d, ..] = RandomState::new().hash_one(0).to_le_bytes();
+        u32::from_le_bytes([a, b, c, d])
+    }
 }
 
 /// A file that is open for appending.

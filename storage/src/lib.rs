@@ -24,6 +24,7 @@ mod journal;
 mod mmap;
 mod real_disk;
 mod segment;
+mod tag;
 
 #[doc(hidden)]
 pub mod sim;
@@ -49,3 +50,4 @@ pub use segment::{
     BlockEnd, ContentsError, Group, Listing, Part, SealableTwig, Segment, SegmentError, Twig,
     list as list_segments, prune as prune_segment, write_segment,
 };
+pub use tag::{NO_TAG, TAG_LEN, Tag, tag_of};

@@ -137,6 +137,11 @@ impl Default for SimDisk {
 }
 
 impl Disk for SimDisk {
+    /// Always the same, so that equal scripts leave equal files.
+    fn salt(&self) -> u32 {
+        0x5a17_5a17
+    }
+
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let path = key(path);
         let folders: Vec<&Path> = path.ancestors().collect();
