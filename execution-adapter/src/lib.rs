@@ -8,6 +8,7 @@ mod mpt;
 #[cfg(feature = "engine")]
 pub mod statetest;
 mod transition;
+mod witness;
 
 pub use mpt::{
     AccountChange, AccountFields, NodeSet, SparseState, Trie, TrieError, TrieFault, TrieName,
@@ -16,3 +17,8 @@ pub use transition::{
     StepsCommitment, TRACER_VERSION, TraceMode, TransitionContext, TransitionKind,
     TransitionOutcome, transition_hash,
 };
+pub use witness::{
+    Ancestors, Claims, ExecutionWitness, HeaderFault, PreState, WitnessDb, WitnessError,
+};
+#[cfg(feature = "engine")]
+pub use witness::{MAX_ITEM_LEN, MAX_ITEMS, WitnessFormatError};
