@@ -4,8 +4,14 @@
 
 extern crate alloc;
 
+mod trace;
 mod transition;
 
+#[cfg(feature = "engine")]
+pub use trace::summary_line;
+pub use trace::{
+    Change, Effect, Step, StepOpening, TraceError, TraceLimits, TraceOptions, Tracer, verify_step,
+};
 pub use transition::{
     StepsCommitment, TRACER_VERSION, TraceMode, TransitionContext, TransitionKind,
     TransitionOutcome, transition_hash,
