@@ -1,6 +1,7 @@
 //! What can go wrong in a command, and the exit code that says so.
 
 use alloy_primitives::B256;
+use qmtree_execution_adapter::statetest::StateTestError;
 use qmtree_proofs::{DecodeError, TxNum, VerifyError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,6 +59,15 @@ pub(crate) enum CliError {
         path: PathBuf,
         source: Box<qmtree::Error>,
     },
+    /// State tests failed.
+    #[error("{failed} state tests failed")]
+    StateTestsFailed { failed: u64 },
+    /// Files that were asked for could not be used.
+    #[error("{unreadable} files could not be used")]
+    StateTestsUnreadable { unreadable: u64 },
+    /// Files of state tests could not be found.
+    #[error(transparent)]
+    StateTests(#[from] StateTestError),
     /// The demonstration did not show what it should.
     #[error("the demonstration failed: {what}")]
     Demo { what: String },
@@ -120,24 +130,39 @@ impl CliError {
     /// 1 for an invalid proof, 2 for everything that could not even be checked.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Invalid { .. } | Self::Demo { .. } => ExitCode::from(1),
+            Self::Invalid { .. } | Self::Demo { .. } | Self::StateTestsFailed { .. } => {
+                ExitCode::from(1)
+            }
             _ => ExitCode::from(2),
         }
     }
 
+    /// What the command printed has said it already.
+    pub(crate) fn is_told(&self) -> bool {
+        matches!(
+            self,
+            Self::StateTestsFailed { .. } | Self::StateTestsUnreadable { .. }
+        )
+    }
+
     /// The message with its causes, on one line.
     pub(crate) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        if let Some((end, _)) = text.char_indices().nth(LONGEST) {
-            text.truncate(end);
-            text.push_str("...");
-        }
-        text
+        chain(self)
     }
+}
+
+/// The message of an error with its causes, on one line and not too long.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
 }

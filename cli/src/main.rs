@@ -10,6 +10,7 @@ mod expect;
 mod files;
 mod output;
 mod progress;
+mod statetest;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -24,7 +25,7 @@ Start here:
   qm prove --db log 42 -o tx.qmp
   qm verify --head head.json tx.qmp
 
-Exit codes: 0 done or valid, 1 a proof is invalid, 2 input that cannot be used.";
+Exit codes: 0 done or valid, 1 a proof is invalid or a state test failed, 2 input that cannot be used.";
 
 /// An authenticated, append-only log of executed transactions: keep it, prove it, verify it.
 #[derive(Debug, Parser)]
@@ -49,7 +50,9 @@ enum Command {
     Prune(database::Prune),
     Check(database::Check),
     Repair(database::Repair),
+    Checkpoint(database::Checkpoint),
     Stats(database::Stats),
+    Statetest(statetest::StateTest),
     Bench(bench::Bench),
 }
 
@@ -69,7 +72,9 @@ impl Command {
             Self::Prune(command) => command.run(),
             Self::Check(command) => command.run(),
             Self::Repair(command) => command.run(),
+            Self::Checkpoint(command) => command.run(),
             Self::Stats(command) => command.run(),
+            Self::Statetest(command) => command.run(),
             Self::Bench(command) => command.run(),
         }
     }
@@ -83,7 +88,9 @@ fn main() -> ExitCode {
     match command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::print_error(&error.chain());
+            if !error.is_told() {
+                output::print_error(&error.chain());
+            }
             error.exit_code()
         }
     }

@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{Ran, Workspace, block_line, words};
+use common::{Ran, Workspace, block_line, leaf, words};
 use qmtree_proofs::Profile;
 use serde_json::{Value, json};
 
@@ -258,7 +258,7 @@ fn a_line_that_cannot_be_appended_is_named_and_the_blocks_before_it_stay() {
     let cases = [
         (
             block_line(0, 7, 2),
-            "block 0 is in the log with other leaves",
+            "block 0 is in the log with other leaves or transaction hashes",
         ),
         (
             block_line(2, 2, 2),
@@ -459,6 +459,7 @@ fn a_missing_database_is_named_by_every_command() {
         &["check"],
         &["repair"],
         &["stats"],
+        &["checkpoint", "copy"],
     ] {
         let (command, rest) = args.split_first().unwrap();
         let missing = space.run(&[&[*command, "--db", "nowhere"], rest].concat());
@@ -555,6 +556,36 @@ fn repair_says_what_it_drops_and_check_changes_nothing() {
     assert!(
         repaired.starts_with(&format!("{journal}: 100 bytes cut off")),
         "{repaired}"
+    );
+}
+
+#[test]
+fn a_checkpoint_is_made_beside_a_writer_and_is_a_database() {
+    let space = Workspace::sealed();
+    let options = qmtree::Options::default();
+    let mut writer = qmtree::Db::open(space.path("db"), options).unwrap();
+    let head = space.ok(&["head", "--db", "db", "--json"]).out;
+    let made = space.ok(&["checkpoint", "--db", "db", "backup", "--json"]);
+    assert_eq!(made.out, head);
+    let again = space.run(&["checkpoint", "--db", "db", "backup"]).exits(2);
+    again.says("backup: not a place for a checkpoint; name a folder that is not there yet");
+    writer.append_block(3, &[leaf(1)]).unwrap();
+    writer.close().unwrap();
+    assert_eq!(space.ok(&["head", "--db", "backup", "--json"]).out, head);
+    space.ok(&["check", "--db", "backup"]);
+    // Each goes its own way.
+    let line = block_line(3, 7, 5);
+    let ran = space.run_with_input(&["append", "--db", "backup", "-"], line.as_bytes());
+    ran.exits(0);
+    for (db, leaves) in [("db", 6145), ("backup", 6149)] {
+        space.ok(&["check", "--db", db]);
+        let head = space.ok(&["head", "--db", db, "--json"]).json();
+        assert_eq!(head["leafCount"], leaves);
+    }
+    let text = space.ok(&["checkpoint", "--db", "backup", "more"]).out;
+    assert!(
+        text.starts_with("more: 6149 leaves up to block 3, root 0x"),
+        "{text}"
     );
 }
 

@@ -4,9 +4,15 @@
 
 extern crate alloc;
 
+mod mpt;
+#[cfg(feature = "engine")]
+pub mod statetest;
 mod trace;
 mod transition;
 
+pub use mpt::{
+    AccountChange, AccountFields, NodeSet, SparseState, Trie, TrieError, TrieFault, TrieName,
+};
 #[cfg(feature = "engine")]
 pub use trace::summary_line;
 pub use trace::{

@@ -1,5 +1,7 @@
 //! Creating, opening and closing a database.
 
+use crate::block::Block;
+use crate::checkpoint::checkpoint_of_files;
 use crate::error::Error;
 use crate::open::{Opened, create_files, recover_state};
 use crate::options::Options;
@@ -127,16 +129,7 @@ impl Db {
         let (disk, dir) = (Arc::new(RealDisk), dir.as_ref());
         let identity = read_database_header(&*disk, dir)?;
         let opened = Opened::new(disk, dir, identity);
-        // Beside a writer a file may go between its listing and its reading: look again then.
-        let mut tries = 0;
-        let state = loop {
-            tries += 1;
-            match recover_state(&opened) {
-                Ok(recovered) => break recovered.state,
-                Err(error) if tries == READ_ONLY_TRIES => return Err(error),
-                Err(_) => std::thread::yield_now(),
-            }
-        };
+        let state = retry(|| recover_state(&opened))?.state;
         Ok(Self {
             shared: Reader::new(state),
             writer: None,
@@ -174,21 +167,32 @@ impl Db {
         self.shared.state().sealed_leaves()
     }
 
-    /// Appends a block of leaves, all or nothing, and returns the head after it.
+    /// Appends a block, all or nothing, and returns the head after it.
     ///
     /// The first block may have any number; each further one has the next. A block that is in the
-    /// log already is not appended again: with the same leaves its head is returned. When the
-    /// block survives a power loss is said by [`Durability`](crate::Durability).
+    /// log already is not appended again: with the same leaves and transaction hashes its head is
+    /// returned. When the block survives a power loss is said by
+    /// [`Durability`](crate::Durability).
     ///
     /// # Errors
     /// [`Error::Gap`] or [`Error::Conflict`] if the block does not belong here;
+    /// [`Error::TxHashes`] if it does not have one transaction hash for each leaf, or none at all;
     /// [`Error::Journal`] if the disk fails, and [`Error::Poisoned`] from then on.
+    pub fn append(&mut self, block: &Block<'_>) -> Result<Head, Error> {
+        self.write(|writer| writer.append(block))
+    }
+
+    /// Appends a block of leaves without transaction hashes; the same as [`append`](Self::append)
+    /// of a [`Block::new`].
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
     pub fn append_block(
         &mut self,
         block_number: u64,
         leaves: &[LeafPayload],
     ) -> Result<Head, Error> {
-        self.write(|writer| writer.append_block(block_number, leaves))
+        self.append(&Block::new(block_number, leaves))
     }
 
     /// Drops all blocks after `block_number`. Costs about as much as is dropped.
@@ -216,6 +220,29 @@ impl Db {
     /// [`Error::Journal`] if the disk fails, and [`Error::Poisoned`] from then on.
     pub fn sync(&mut self) -> Result<(), Error> {
         self.write(Writer::attest)
+    }
+
+    /// Makes a backup in the folder `target`, which must not exist: a database of its own, with
+    /// every block that there is now. Returns its head.
+    ///
+    /// Segments and all journal files but the newest are linked where the disk can, so that it
+    /// costs little time and room; the newest is copied, and all of it opened once before the
+    /// folder gets its name. The two databases then go their own ways. After a crash the target is
+    /// there whole or not at all.
+    ///
+    /// A database that is open for reading only may make one too, also beside a writer in another
+    /// process: of the newest blocks on disk then, which may be more than this view of it has.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] if the target cannot be had or the disk fails there, which leaves this
+    /// database as it was; [`Error::Journal`] if the blocks cannot be synced first, and
+    /// [`Error::Poisoned`] from then on.
+    pub fn checkpoint(&mut self, target: impl AsRef<Path>) -> Result<Head, Error> {
+        let target = target.as_ref();
+        match &mut self.writer {
+            Some(writer) => writer.run(|writer| writer.checkpoint(target)),
+            None => retry(|| checkpoint_of_files(&self.opened, target, None)),
+        }
     }
 
     /// Derives every hash from the raw leaves and compares it with what is stored; changes nothing.
@@ -251,5 +278,19 @@ impl Db {
     }
 }
 
-/// How often a read-only open looks again before it believes an error.
+/// How often a reader looks again before it believes an error.
 const READ_ONLY_TRIES: u32 = 5;
+
+/// Reads what a writer in another process may be changing: a file may go between its listing and
+/// its reading.
+fn retry<T>(read: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 1..READ_ONLY_TRIES {
+        match read() {
+            // Other errors of a checkpoint are about its target, not about what is read.
+            Err(Error::Checkpoint(error)) if !error.is_missing_file() => return Err(error.into()),
+            Err(_) => std::thread::yield_now(),
+            done => return done,
+        }
+    }
+    read()
+}

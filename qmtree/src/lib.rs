@@ -43,7 +43,9 @@
 //! bytes of memory. An inclusion proof of a sealed leaf derives one group of 16 leaves.
 #![forbid(unsafe_code)]
 
+mod block;
 mod check;
+mod checkpoint;
 mod commit;
 mod db;
 mod error;
@@ -58,6 +60,7 @@ mod upper_tree;
 mod view;
 mod writer;
 
+pub use block::Block;
 pub use db::{Db, Reader};
 pub use error::Error;
 pub use options::{Durability, Options};

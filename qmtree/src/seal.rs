@@ -10,7 +10,8 @@ use crate::state::State;
 use crate::tail::{TWIG_LEN, TailTwig};
 use crate::writer::Writer;
 use qmtree_proofs::{Digest, PAYLOAD_LEN, TWIG_LEAVES, TwigId};
-use qmtree_storage::{BlockEnd, SealableTwig, Segment, write_segment};
+use qmtree_storage::{BlockEnd, SealableTwig, Segment, Tag, write_segment};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -87,6 +88,10 @@ impl SealableTwig for SealedTwig {
 
     fn payload_pieces(&self) -> impl Iterator<Item = &[[u8; PAYLOAD_LEN]]> {
         self.twig.payload_pieces()
+    }
+
+    fn tags(&self) -> Option<Cow<'_, [Tag]>> {
+        self.twig.tags().map(Cow::Owned)
     }
 
     fn node(&self, level: u32, index: u64) -> Option<Digest> {

@@ -61,7 +61,7 @@ mod replica;
 mod stacks;
 mod steps;
 #[cfg(all(test, feature = "engine"))]
-mod tests;
+pub(crate) mod tests;
 mod tracer;
 mod waves;
 

@@ -7,6 +7,7 @@
 )]
 
 pub(crate) mod oracle;
+mod state_tests;
 pub(crate) mod world;
 
 use super::{Effect, StepOpening, TraceError, TraceLimits, TraceOptions, Tracer, verify_step};
