@@ -1,7 +1,9 @@
 //! What can go wrong in a command, and the exit code that says so.
 
 use alloy_primitives::B256;
+use qmtree_execution_adapter::TraceError;
 use qmtree_execution_adapter::engine::{FileError, RunError};
+use qmtree_execution_adapter::statetest::StateTestError;
 use qmtree_proofs::{DecodeError, TxNum, VerifyError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -65,9 +67,33 @@ pub(crate) enum CliError {
     /// A block that was not run.
     #[error("{path}", path = path.display())]
     Run { path: PathBuf, source: RunError },
-    /// A mode of the command that this release does not have.
-    #[error("{what} is not available in this release")]
-    Unavailable { what: &'static str },
+    /// A block that is not the next one of a log.
+    #[error(
+        "{path}: block {block} does not follow block {last}; blocks that are unrelated go into a \
+         database each with --isolated",
+        path = path.display()
+    )]
+    Unrelated {
+        path: PathBuf,
+        block: u64,
+        last: u64,
+    },
+    /// The threads that hash a trace could not be started.
+    #[error("cannot trace")]
+    Trace { source: TraceError },
+    /// State tests failed.
+    #[error("{failed} state tests failed")]
+    StateTestsFailed { failed: u64 },
+    /// Files that were asked for could not be used.
+    #[error("{unreadable} files could not be used")]
+    StateTestsUnreadable { unreadable: u64 },
+    /// Files of state tests could not be found.
+    #[error(transparent)]
+    StateTests(#[from] StateTestError),
+    /// The yardstick of a bench failed.
+    #[cfg(feature = "rocksdb")]
+    #[error("the yardstick failed")]
+    RocksDb { source: rocksdb::Error },
     /// The demonstration did not show what it should.
     #[error("the demonstration failed: {what}")]
     Demo { what: String },
@@ -130,25 +156,40 @@ impl CliError {
     /// 1 for an invalid proof or block, 2 for everything that could not even be checked.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Invalid { .. } | Self::Demo { .. } => ExitCode::from(1),
+            Self::Invalid { .. } | Self::Demo { .. } | Self::StateTestsFailed { .. } => {
+                ExitCode::from(1)
+            }
             Self::Run { source, .. } if source.is_invalid_block() => ExitCode::from(1),
             _ => ExitCode::from(2),
         }
     }
 
+    /// What the command printed has said it already.
+    pub(crate) fn is_told(&self) -> bool {
+        matches!(
+            self,
+            Self::StateTestsFailed { .. } | Self::StateTestsUnreadable { .. }
+        )
+    }
+
     /// The message with its causes, on one line.
     pub(crate) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        if let Some((end, _)) = text.char_indices().nth(LONGEST) {
-            text.truncate(end);
-            text.push_str("...");
-        }
-        text
+        chain(self)
     }
+}
+
+/// The message of an error with its causes, on one line and not too long.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
 }

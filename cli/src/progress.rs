@@ -85,34 +85,23 @@ impl Task {
     /// One line: what, how far, since when.
     fn text(&self, done: u64, elapsed: Duration) -> String {
         let (name, seconds) = (self.name, elapsed.as_secs());
-        let (unit, per_unit) = match self.unit {
-            Unit::Bytes => ("MiB", (1u64 << 20) as f64),
-            Unit::Leaves => ("M leaves", 1e6),
-            Unit::Files => return self.files(done, seconds),
+        let (unit, per_unit, decimals) = match self.unit {
+            Unit::Bytes => ("MiB", (1u64 << 20) as f64, 1),
+            Unit::Leaves => ("M leaves", 1e6, 1),
+            Unit::Files => ("files", 1.0, 0),
         };
         let done_units = done as f64 / per_unit;
         match self.total {
             // Work that cannot tell how far it is.
             Some(total) if done == 0 => {
                 let total = total as f64 / per_unit;
-                format!("{name}: {total:.1} {unit} to do, {seconds} s")
+                format!("{name}: {total:.decimals$} {unit} to do, {seconds} s")
             }
             Some(total) => {
                 let total = total as f64 / per_unit;
-                format!("{name}: {done_units:.1} of {total:.1} {unit}, {seconds} s")
+                format!("{name}: {done_units:.decimals$} of {total:.decimals$} {unit}, {seconds} s")
             }
-            None => format!("{name}: {done_units:.1} {unit}, {seconds} s"),
-        }
-    }
-}
-
-impl Task {
-    /// Files are counted one by one.
-    fn files(&self, done: u64, seconds: u64) -> String {
-        let name = self.name;
-        match self.total {
-            Some(total) => format!("{name}: {done} of {total} files, {seconds} s"),
-            None => format!("{name}: {done} files, {seconds} s"),
+            None => format!("{name}: {done_units:.decimals$} {unit}, {seconds} s"),
         }
     }
 }
@@ -176,8 +165,8 @@ mod tests {
             "append: 2.5 M leaves to do, 12 s"
         );
         assert_eq!(
-            text(Some(60), Unit::Files, 7),
-            "append: 7 of 60 files, 12 s"
+            text(Some(53), Unit::Files, 7),
+            "append: 7 of 53 files, 12 s"
         );
     }
 

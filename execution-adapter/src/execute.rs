@@ -9,7 +9,7 @@ use crate::block::EthBlock;
 use crate::chain::ChainSpec;
 use crate::leaf::LeafRecord;
 use crate::recorder::Recorder;
-use crate::tracer::Tracer;
+use crate::tracing::BlockTracer;
 use crate::transition::TraceMode;
 use crate::verify::BlockOutcome;
 use alloc::borrow::Cow;
@@ -50,6 +50,14 @@ pub struct ExecutedBlock<DB, T> {
     pub tracer: T,
 }
 
+/// A [`BlockTracer`] that can inspect execution on a database.
+pub trait TracerFor<DB: Database>: BlockTracer + Inspector<EthEvmContext<Recorder<DB>>> {}
+
+impl<DB: Database, T> TracerFor<DB> for T where
+    T: BlockTracer + Inspector<EthEvmContext<Recorder<DB>>>
+{
+}
+
 type Executor<'a, DB, T> = EthBlockExecutor<
     'a,
     EthEvm<Recorder<DB>, T, PrecompilesMap>,
@@ -59,22 +67,25 @@ type Executor<'a, DB, T> = EthBlockExecutor<
 
 /// Executes a block and hands out its leaves in order, n + 2 for n transactions.
 ///
+/// The commitments to the transactions' steps are left to be asked of the tracer.
+///
 /// A leaf is handed out as soon as its transaction is done, so that its hashes can be made while
 /// the next one runs. Nothing is checked against the header here but what execution itself
 /// depends on: see [`check_outcome`](crate::check_outcome).
 ///
 /// # Errors
-/// [`ExecuteError`]: no rules for the block, an invalid transaction, or a database that failed.
+/// [`ExecuteError`]: no rules for the block, an invalid transaction, a trace beyond its limits, or
+/// a database that failed.
 /// Leaves that were handed out before are of no use then.
 pub fn execute_block<DB, T>(
     input: BlockInput<'_>,
     database: DB,
     tracer: T,
-    mut each_leaf: impl FnMut(LeafRecord<T::Steps>),
+    mut each_leaf: impl FnMut(LeafRecord),
 ) -> Result<ExecutedBlock<DB, T>, ExecuteError>
 where
     DB: Database,
-    T: Tracer + Inspector<EthEvmContext<Recorder<DB>>>,
+    T: TracerFor<DB>,
 {
     let BlockInput {
         chain,
@@ -108,6 +119,12 @@ where
 
     let transactions = block.body.transactions.iter().zip(senders).enumerate();
     for (index, (tx, sender)) in transactions {
+        let trace = |source| ExecuteError::Trace {
+            block: number,
+            index,
+            source,
+        };
+        executor.evm.inspector_mut().begin_tx().map_err(trace)?;
         let recovered = Recovered::new_unchecked(tx, *sender);
         let result = executor.execute_transaction_without_commit(&recovered);
         let result = result.map_err(|source| ExecuteError::Transaction {
@@ -118,9 +135,9 @@ where
         })?;
         let outcome = crate::outcome::RawOutcome::new(&result.result.result);
         executor.commit_transaction(result);
-        let steps = executor.evm.inspector_mut().finish_tx();
+        executor.evm.inspector_mut().end_tx().map_err(trace)?;
         let capture = executor.evm.db_mut().take_capture();
-        each_leaf(leaves.transaction(tx, *sender, capture, outcome, steps));
+        each_leaf(leaves.transaction(tx, *sender, capture, outcome));
     }
 
     finish(executor, spec, failed, |capture, outcome| {
@@ -131,7 +148,7 @@ where
 fn new_executor<'a, DB, T>(input: BlockInput<'a>, database: DB, tracer: T) -> Executor<'a, DB, T>
 where
     DB: Database,
-    T: Tracer + Inspector<EthEvmContext<Recorder<DB>>>,
+    T: TracerFor<DB>,
 {
     let BlockInput {
         chain,
@@ -174,7 +191,7 @@ fn finish<DB, T>(
 ) -> Result<ExecutedBlock<DB, T>, ExecuteError>
 where
     DB: Database,
-    T: Tracer + Inspector<EthEvmContext<Recorder<DB>>>,
+    T: TracerFor<DB>,
 {
     let (evm, result) = executor.finish().map_err(failed)?;
     let outcome = BlockOutcome {

@@ -5,15 +5,21 @@ mod target;
 
 use crate::arguments::parse_durability;
 use crate::error::CliError;
-use crate::output::say;
+use crate::output::{json, say};
 use crate::progress::{Progress, Task, Unit};
+use alloy_primitives::B256;
 use clap::{Args, ValueEnum};
 use input::{Next, with_blocks};
 use qmtree::Durability;
 use qmtree_execution_adapter::engine::{
     BlockReport, ChainGenesis, PreparedBlock, RunError, check_parent, run_block,
 };
-use qmtree_execution_adapter::{MemoryState, NoTracer, ReadSet, check_hash};
+use qmtree_execution_adapter::{
+    ChainSpec, MemoryState, NoTracer, ReadSet, TraceMode, TraceOptions, Tracer, TracerFor,
+    check_hash,
+};
+use qmtree_proofs::{Profile, TxNum};
+use serde::Serialize;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,25 +76,60 @@ enum TraceName {
 }
 
 /// What goes from block to block.
-#[derive(Debug, Default)]
-struct Chain {
+struct Chain<T, F> {
     /// All of the state, if the chain started from a genesis.
     state: Option<MemoryState>,
     /// Number and hash of the block before.
-    parent: Option<(u64, alloy_primitives::B256)>,
+    parent: Option<(u64, B256)>,
     blocks: u64,
+    /// Made for the profile of the database.
+    tracer: Option<(Profile, T)>,
+    new_tracer: F,
+}
+
+/// A line of JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    block_number: u64,
+    txs: usize,
+    gas_used: u64,
+    first_tx_num: Option<TxNum>,
+    last_tx_num: Option<TxNum>,
+    root: Option<B256>,
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 impl Run {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        if self.trace != TraceName::Outcome {
-            return Err(CliError::Unavailable {
-                what: "qm run --trace full or flat",
-            });
-        }
+        let mode = match self.trace {
+            TraceName::Outcome => return self.run_with(|_| Ok(NoTracer)),
+            TraceName::Full => TraceMode::Full,
+            TraceName::Flat => TraceMode::Flat,
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        self.run_with(|profile| {
+            let tracer = Tracer::threaded(TraceOptions::new(mode, profile), threads);
+            tracer.map_err(|source| CliError::Trace { source })
+        })
+    }
+
+    fn run_with<T, F>(&self, new_tracer: F) -> Result<(), CliError>
+    where
+        T: TracerFor<MemoryState>,
+        F: Fn(Profile) -> Result<T, CliError>,
+    {
         let genesis = self.genesis.as_deref().map(ChainGenesis::read).transpose();
         let genesis = genesis.map_err(Box::new)?;
-        let mut chain = Chain::default();
+        let mut chain = Chain {
+            state: None,
+            parent: None,
+            blocks: 0,
+            tracer: None,
+            new_tracer,
+        };
         let mut rules = None;
         if let Some(ChainGenesis {
             chain: spec,
@@ -111,12 +152,16 @@ impl Run {
         Ok(())
     }
 
-    fn run_files(
+    fn run_files<T, F>(
         &self,
-        rules: Option<Arc<qmtree_execution_adapter::ChainSpec>>,
-        chain: &mut Chain,
+        rules: Option<Arc<ChainSpec>>,
+        chain: &mut Chain<T, F>,
         target: &mut Target,
-    ) -> Result<(), CliError> {
+    ) -> Result<(), CliError>
+    where
+        T: TracerFor<MemoryState>,
+        F: Fn(Profile) -> Result<T, CliError>,
+    {
         // A bar between lines of output would make neither readable.
         let progress = (!std::io::stdout().is_terminal()).then(|| {
             Progress::start(Task {
@@ -134,83 +179,97 @@ impl Run {
         })
     }
 
-    fn run_one(
+    fn run_one<T, F>(
         &self,
         path: &Path,
         block: PreparedBlock,
-        chain: &mut Chain,
+        chain: &mut Chain<T, F>,
         target: &mut Target,
-    ) -> Result<(), CliError> {
+    ) -> Result<(), CliError>
+    where
+        T: TracerFor<MemoryState>,
+        F: Fn(Profile) -> Result<T, CliError>,
+    {
         if is_genesis(&block, chain) {
             let failed = |source| CliError::Run {
                 path: path.into(),
                 source,
             };
-            return check_genesis(&block, chain).map_err(failed);
+            return check_genesis(&block, chain.parent).map_err(failed);
         }
-        let ran = self.execute(path, block, chain, target);
-        match ran {
+        let header = &block.block.header;
+        let mut line = Line {
+            block_number: header.number,
+            txs: block.block.body.transactions.len(),
+            gas_used: header.gas_used,
+            first_tx_num: None,
+            last_tx_num: None,
+            root: None,
+            ok: false,
+            error: None,
+        };
+        match self.execute(path, block, chain, target) {
             Ok(report) => {
                 chain.blocks += 1;
                 self.print(&report)
             }
-            Err((summary, error)) => {
+            Err(error) => {
                 if self.json {
-                    let root = target.root();
-                    say(serde_json::json!({
-                        "blockNumber": summary.number,
-                        "txs": summary.txs,
-                        "gasUsed": summary.gas_used,
-                        "firstTxNum": null,
-                        "lastTxNum": null,
-                        "root": root,
-                        "ok": false,
-                        "error": error.chain(),
-                    }))?;
+                    line.root = target.root();
+                    line.error = Some(error.chain());
+                    json(&line)?;
                 }
                 Err(error)
             }
         }
     }
 
-    fn execute(
+    fn execute<T, F>(
         &self,
         path: &Path,
         mut block: PreparedBlock,
-        chain: &mut Chain,
+        chain: &mut Chain<T, F>,
         target: &mut Target,
-    ) -> Result<BlockReport, (Summary, CliError)> {
+    ) -> Result<BlockReport, CliError>
+    where
+        T: TracerFor<MemoryState>,
+        F: Fn(Profile) -> Result<T, CliError>,
+    {
         let header = &block.block.header;
         let (number, hash) = (header.number, header.hash_slow());
-        let summary = Summary {
-            number,
-            txs: block.block.body.transactions.len(),
-            gas_used: header.gas_used,
+        let db = target.open(&block.chain, number)?;
+        if let Some((_, last)) = db.view().blocks()
+            && number > last.saturating_add(1)
+        {
+            let path = path.into();
+            return Err(CliError::Unrelated {
+                path,
+                block: number,
+                last,
+            });
+        }
+        let failed = |source| CliError::Run {
+            path: path.into(),
+            source,
         };
-        let failed = |source| {
-            (
-                summary,
-                CliError::Run {
-                    path: path.into(),
-                    source,
-                },
-            )
-        };
-        let db = target
-            .open(&block.chain, number)
-            .map_err(|error| (summary, error))?;
         if let Some(parent) = chain.parent.filter(|_| !self.isolated) {
             check_parent(&block.block, parent).map_err(failed)?;
         }
+        let profile = db.identity().profile;
+        let tracer = match chain.tracer.take() {
+            Some((of, tracer)) if of == profile => tracer,
+            _ => (chain.new_tracer)(profile)?,
+        };
         let own = block.state.take();
         let keep = own.is_none();
         let state = own.or_else(|| chain.state.take());
         let state = state.expect("a file of blocks alone is not opened without a genesis");
-        let (report, state, _) =
-            run_block(db, &block, state, NoTracer, &mut ReadSet).map_err(failed)?;
+        let ran = run_block(db, &block, state, tracer, &mut ReadSet);
+        let (report, state, tracer) = ran.map_err(failed)?;
         if keep {
             chain.state = Some(state);
         }
+        chain.tracer = Some((profile, tracer));
         chain.parent = Some((number, hash));
         Ok(report)
     }
@@ -224,15 +283,16 @@ impl Run {
             ..
         } = report;
         if self.json {
-            return say(serde_json::json!({
-                "blockNumber": block_number,
-                "txs": transactions,
-                "gasUsed": gas_used,
-                "firstTxNum": report.first_tx_num,
-                "lastTxNum": report.last_tx_num,
-                "root": head.root,
-                "ok": true,
-            }));
+            return json(&Line {
+                block_number: *block_number,
+                txs: *transactions,
+                gas_used: *gas_used,
+                first_tx_num: Some(report.first_tx_num),
+                last_tx_num: Some(report.last_tx_num),
+                root: Some(head.root),
+                ok: true,
+                error: None,
+            });
         }
         let seconds = report.execution.as_secs_f64().max(1e-9);
         let mgas_per_second = *gas_used as f64 / 1e6 / seconds;
@@ -250,16 +310,8 @@ impl Run {
     }
 }
 
-/// What is known of a block that was not run.
-#[derive(Clone, Copy, Debug)]
-struct Summary {
-    number: u64,
-    txs: usize,
-    gas_used: u64,
-}
-
 /// An export starts with the block of the genesis, which is not executed.
-fn is_genesis(block: &PreparedBlock, chain: &Chain) -> bool {
+fn is_genesis<T, F>(block: &PreparedBlock, chain: &Chain<T, F>) -> bool {
     block.state.is_none()
         && chain.blocks == 0
         && chain
@@ -267,8 +319,8 @@ fn is_genesis(block: &PreparedBlock, chain: &Chain) -> bool {
             .is_some_and(|(number, _)| number == block.block.header.number)
 }
 
-fn check_genesis(block: &PreparedBlock, chain: &Chain) -> Result<(), RunError> {
-    let Some((number, hash)) = chain.parent else {
+fn check_genesis(block: &PreparedBlock, parent: Option<(u64, B256)>) -> Result<(), RunError> {
+    let Some((number, hash)) = parent else {
         return Ok(());
     };
     let checked = check_hash(&block.block, hash);

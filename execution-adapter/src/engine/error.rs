@@ -4,7 +4,8 @@ use crate::block::BlockError;
 use crate::chain::ChainError;
 use crate::engine::genesis::GenesisError;
 use crate::execute::ExecuteError;
-use crate::tracer::TraceError;
+use crate::leaf::RuleError;
+use crate::trace::TraceError;
 use crate::verify::Mismatch;
 use alloy_primitives::B256;
 use qmtree_proofs::Scheme;
@@ -130,6 +131,14 @@ pub enum RunError {
         /// Position of the leaf in the block: 0 is the block's begin.
         leaf: usize,
         /// Why.
+        source: RuleError,
+    },
+    /// The traces of its transactions have no commitment.
+    #[error("block {block}: its trace")]
+    Trace {
+        /// Number of the block.
+        block: u64,
+        /// Why.
         source: TraceError,
     },
     /// It was executed, but what comes after it could not be derived from the state.
@@ -138,7 +147,7 @@ pub enum RunError {
         /// Number of the block.
         block: u64,
         /// Why.
-        source: TraceError,
+        source: RuleError,
     },
     /// The database is for another chain.
     #[error("the database is for chain id {database}, and block {block} is of chain id {chain_id}")]

@@ -1,14 +1,11 @@
 //! Executes on one thread, and makes the leaves on others behind it.
 
 use crate::engine::error::RunError;
-use crate::execute::{BlockInput, ExecutedBlock, execute_block};
+use crate::execute::{BlockInput, ExecutedBlock, TracerFor, execute_block};
 use crate::leaf::{LeafParts, PreStateHash};
-use crate::recorder::Recorder;
-use crate::tracer::{TraceError, Tracer};
+use crate::transition::{StepsCommitment, TransitionKind};
 use alloy_evm::Database;
-use alloy_evm::eth::EthEvmContext;
 use qmtree_proofs::LeafPayload;
-use revm::Inspector;
 use std::sync::mpsc;
 
 /// A block that was executed, and its leaves.
@@ -28,7 +25,8 @@ pub struct ExecutedLeaves<DB, T> {
 /// depend on how many threads there are.
 ///
 /// # Errors
-/// [`RunError::Execute`], or [`RunError::Leaf`] if a tracer or the scheme's rule fails.
+/// [`RunError::Execute`]; [`RunError::Trace`] and [`RunError::Leaf`] if the tracer or the scheme's
+/// rule fails.
 pub fn execute_to_leaves<DB, T>(
     input: BlockInput<'_>,
     database: DB,
@@ -37,7 +35,7 @@ pub fn execute_to_leaves<DB, T>(
 ) -> Result<ExecutedLeaves<DB, T>, RunError>
 where
     DB: Database,
-    T: Tracer + Inspector<EthEvmContext<Recorder<DB>>>,
+    T: TracerFor<DB>,
 {
     let number = input.block.header.number;
     let scheme = pre_state.scheme();
@@ -54,33 +52,35 @@ where
         })
     });
     drop(done);
-    let executed = executed.map_err(|source| RunError::Execute(Box::new(source)))?;
-    let failed = |(leaf, source): (usize, TraceError)| RunError::Leaf {
-        block: number,
-        leaf,
-        source,
-    };
-    let parts = in_order(made).map_err(failed)?;
+    let mut executed = executed.map_err(|source| RunError::Execute(Box::new(source)))?;
+    let mut made: Vec<(usize, LeafParts)> = made.into_iter().collect();
+    made.sort_unstable_by_key(|(index, _)| *index);
+    let parts: Vec<LeafParts> = made.into_iter().map(|(_, parts)| parts).collect();
+
+    let steps = executed.tracer.commitments();
+    let mut steps = steps
+        .map_err(|source| RunError::Trace {
+            block: number,
+            source,
+        })?
+        .into_iter();
     let mut payloads = Vec::with_capacity(parts.len());
-    for (index, parts) in parts.iter().enumerate() {
+    for (leaf, parts) in parts.iter().enumerate() {
         let hash = pre_state.pre_state_hash(parts);
-        let hash = hash.map_err(|source| failed((index, source)))?;
-        payloads.push(parts.payload(hash));
+        let hash = hash.map_err(|source| RunError::Leaf {
+            block: number,
+            leaf,
+            source,
+        })?;
+        let steps = match parts.kind {
+            TransitionKind::Transaction => steps.next().unwrap_or_default(),
+            _ => StepsCommitment::default(),
+        };
+        payloads.push(parts.payload(hash, &steps));
     }
     Ok(ExecutedLeaves {
         executed,
         parts,
         payloads,
     })
-}
-
-type Made = (usize, Result<LeafParts, TraceError>);
-
-/// The parts in the order of their leaves, or the first failure in that order.
-fn in_order(made: mpsc::Receiver<Made>) -> Result<Vec<LeafParts>, (usize, TraceError)> {
-    let mut made: Vec<Made> = made.into_iter().collect();
-    made.sort_unstable_by_key(|(index, _)| *index);
-    let made = made.into_iter();
-    made.map(|(index, parts)| parts.map_err(|error| (index, error)))
-        .collect()
 }

@@ -4,18 +4,14 @@ use crate::block::EthBlock;
 use crate::chain::ChainSpec;
 use crate::engine::error::RunError;
 use crate::engine::leaves::{ExecutedLeaves, execute_to_leaves};
-use crate::execute::BlockInput;
-use crate::leaf::PreStateHash;
+use crate::execute::{BlockInput, TracerFor};
+use crate::leaf::{PreStateHash, RuleError};
 use crate::memory_state::MemoryState;
-use crate::recorder::Recorder;
-use crate::tracer::{TraceError, Tracer};
 use crate::verify::{Field, Mismatch, StateScope, check_body, check_hash, check_outcome, same};
 use alloy_evm::Database;
-use alloy_evm::eth::EthEvmContext;
 use alloy_primitives::{Address, B256};
-use qmtree::Db;
 use qmtree::proofs::{Head, TxNum};
-use revm::Inspector;
+use qmtree::{Block, Db};
 use revm::database::BundleState;
 use revm::database::states::bundle_state::BundleRetention;
 use std::ops::Range;
@@ -55,7 +51,7 @@ pub trait BlockState: Database {
         &mut self,
         block: &EthBlock,
         changes: &BundleState,
-    ) -> Result<Option<B256>, TraceError>;
+    ) -> Result<Option<B256>, RuleError>;
 }
 
 /// What running a block showed.
@@ -105,7 +101,7 @@ pub fn run_block<S, T>(
 ) -> Result<(BlockReport, S, T), RunError>
 where
     S: BlockState,
-    T: Tracer + Inspector<EthEvmContext<Recorder<S>>>,
+    T: TracerFor<S>,
 {
     let PreparedBlock {
         chain,
@@ -131,7 +127,9 @@ where
     };
     let start = Instant::now();
     let ExecutedLeaves {
-        executed, payloads, ..
+        executed,
+        parts,
+        payloads,
     } = execute_to_leaves(input, state, tracer, pre_state)?;
     let execution = start.elapsed();
 
@@ -159,7 +157,13 @@ where
         source: Box::new(source),
     };
     let before = db.view().blocks();
-    let head = db.append_block(number, &payloads).map_err(database)?;
+    let tx_hashes: Vec<B256> = parts
+        .iter()
+        .map(|parts| parts.transaction_hash())
+        .map(Option::unwrap_or_default)
+        .collect();
+    let leaves = Block::new(number, &payloads).with_tx_hashes(&tx_hashes);
+    let head = db.append(&leaves).map_err(database)?;
     let Range { start, end } = db.view().block_range(number).map_err(database)?;
     let report = BlockReport {
         block_number: number,
@@ -232,7 +236,7 @@ impl BlockState for MemoryState {
         &mut self,
         block: &EthBlock,
         changes: &BundleState,
-    ) -> Result<Option<B256>, TraceError> {
+    ) -> Result<Option<B256>, RuleError> {
         if self.scope() == StateScope::Transactions {
             return Ok(None);
         }

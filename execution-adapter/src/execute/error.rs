@@ -1,6 +1,7 @@
 //! Why a block could not be executed.
 
 use crate::chain::ChainError;
+use crate::trace::TraceError;
 use alloy_evm::block::BlockExecutionError;
 use alloy_primitives::B256;
 use core::fmt;
@@ -43,6 +44,15 @@ pub enum ExecuteError {
         /// Why.
         source: BlockExecutionError,
     },
+    /// The trace of a transaction.
+    Trace {
+        /// Number of the block.
+        block: u64,
+        /// Position of the transaction in the block.
+        index: usize,
+        /// Why.
+        source: TraceError,
+    },
 }
 
 impl ExecuteError {
@@ -84,6 +94,9 @@ impl fmt::Display for ExecuteError {
                     "block {block}: transaction {index} ({hash}) cannot be executed"
                 )
             }
+            Self::Trace { block, index, .. } => {
+                write!(f, "block {block}: the trace of transaction {index}")
+            }
         }
     }
 }
@@ -93,6 +106,7 @@ impl core::error::Error for ExecuteError {
         match self {
             Self::Chain { source, .. } => Some(source),
             Self::System { source, .. } | Self::Transaction { source, .. } => Some(source),
+            Self::Trace { source, .. } => Some(source),
             Self::SenderCount { .. } => None,
         }
     }

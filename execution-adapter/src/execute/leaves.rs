@@ -45,7 +45,7 @@ impl<'a> BlockLeaves<'a> {
         }
     }
 
-    pub(super) fn begin<S: Default>(&self, capture: Capture) -> LeafRecord<S> {
+    pub(super) fn begin(&self, capture: Capture) -> LeafRecord {
         let outcome = TransitionOutcome {
             status: 1,
             output_hash: keccak256([]),
@@ -55,14 +55,13 @@ impl<'a> BlockLeaves<'a> {
         self.system(TransitionKind::BlockBegin, self.context, capture, outcome)
     }
 
-    pub(super) fn transaction<S>(
+    pub(super) fn transaction(
         &self,
         tx: &TxEnvelope,
         sender: Address,
         capture: Capture,
         outcome: RawOutcome,
-        steps: S,
-    ) -> LeafRecord<S> {
+    ) -> LeafRecord {
         LeafRecord {
             kind: TransitionKind::Transaction,
             mode: self.mode,
@@ -78,11 +77,10 @@ impl<'a> BlockLeaves<'a> {
             },
             outcome: Outcome::Raw(outcome),
             capture,
-            steps,
         }
     }
 
-    pub(super) fn end<S: Default>(&self, capture: Capture, block: &BlockOutcome) -> LeafRecord<S> {
+    pub(super) fn end(&self, capture: Capture, block: &BlockOutcome) -> LeafRecord {
         let context = TransitionContext {
             subject: self.hash,
             input_hash: self.end_input_hash(block),
@@ -99,20 +97,19 @@ impl<'a> BlockLeaves<'a> {
         self.system(TransitionKind::BlockEnd, context, capture, outcome)
     }
 
-    fn system<S: Default>(
+    fn system(
         &self,
         kind: TransitionKind,
         context: TransitionContext,
         capture: Capture,
         outcome: TransitionOutcome,
-    ) -> LeafRecord<S> {
+    ) -> LeafRecord {
         LeafRecord {
             kind,
             mode: self.mode,
             context,
             outcome: Outcome::Hashed(outcome),
             capture,
-            steps: S::default(),
         }
     }
 
