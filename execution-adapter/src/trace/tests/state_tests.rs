@@ -16,7 +16,7 @@ fn state_tests_commit_to_what_the_oracle_says() {
         ..Selection::default()
     };
     let (mut cases, mut steps) = (0, 0);
-    run_files(&files, &selection, |report| {
+    run_files(&files, &selection, &|| (), |report| {
         let result = report.result.map_err(|error| std::format!("{error}"))?;
         for case in result.cases {
             let name = std::format!("{}: {:?}", report.file.path.display(), case.id);
