@@ -8,8 +8,10 @@ mod demo;
 mod error;
 mod expect;
 mod files;
+mod log;
 mod output;
 mod progress;
+mod run;
 mod statetest;
 mod verify;
 
@@ -19,18 +21,23 @@ use std::process::ExitCode;
 const AFTER_HELP: &str = "\
 Start here:
   qm demo                                  all of it on made-up leaves
+  qm run --db log BLOCKS                   execute Ethereum blocks into a database
   qm init --db log                         a database of your own
   qm append --db log blocks.jsonl
   qm head --db log --json > head.json
   qm prove --db log 42 -o tx.qmp
   qm verify --head head.json tx.qmp
 
-Exit codes: 0 done or valid, 1 a proof is invalid or a state test failed, 2 input that cannot be used.";
+Exit codes: 0 done or valid, 1 a proof or block is invalid or a state test failed, 2 input that cannot \
+be used.";
 
 /// An authenticated, append-only log of executed transactions: keep it, prove it, verify it.
 #[derive(Debug, Parser)]
 #[command(name = "qm", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 struct Cli {
+    /// Print what the engine does to standard error; QM_LOG does the same.
+    #[arg(long, global = true, value_enum, value_name = "LEVEL")]
+    log: Option<log::Level>,
     #[command(subcommand)]
     command: Command,
 }
@@ -40,6 +47,7 @@ enum Command {
     Demo(demo::Demo),
     Init(database::Init),
     Append(database::Append),
+    Run(run::Run),
     Head(database::HeadCommand),
     Block(database::Block),
     Leaf(database::LeafCommand),
@@ -50,6 +58,7 @@ enum Command {
     Prune(database::Prune),
     Check(database::Check),
     Repair(database::Repair),
+    Checkpoint(database::Checkpoint),
     Stats(database::Stats),
     Statetest(statetest::StateTest),
     Bench(bench::Bench),
@@ -61,6 +70,7 @@ impl Command {
             Self::Demo(command) => command.run(),
             Self::Init(command) => command.run(),
             Self::Append(command) => command.run(),
+            Self::Run(command) => command.run(),
             Self::Head(command) => command.run(),
             Self::Block(command) => command.run(),
             Self::Leaf(command) => command.run(),
@@ -71,6 +81,7 @@ impl Command {
             Self::Prune(command) => command.run(),
             Self::Check(command) => command.run(),
             Self::Repair(command) => command.run(),
+            Self::Checkpoint(command) => command.run(),
             Self::Stats(command) => command.run(),
             Self::Statetest(command) => command.run(),
             Self::Bench(command) => command.run(),
@@ -79,10 +90,17 @@ impl Command {
 }
 
 fn main() -> ExitCode {
-    let command = match Cli::try_parse() {
-        Ok(cli) => cli.command,
+    let Cli { log, command } = match Cli::try_parse() {
+        Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    match log::Level::choose(log) {
+        Ok(level) => level.start(),
+        Err(error) => {
+            output::print_error(&error);
+            return ExitCode::from(2);
+        }
+    }
     match command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -15,7 +15,7 @@ pub mod seeds;
 pub type Target = fn(&[u8]);
 
 /// All targets by name, which is also the name of their corpus folder.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("decode_head", decode::head),
     ("decode_inclusion", decode::inclusion),
     ("decode_range", decode::range),
@@ -23,6 +23,7 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("decode_consistency", decode::consistency),
     ("decode_witness", decode::witness),
     ("decode_range_witness", decode::range_witness),
+    ("decode_state", decode::state),
     ("decode_erigon_path", decode::erigon_path),
     ("decode_erigon_witness", decode::erigon_witness),
     ("decode_erigon_range_witness", decode::erigon_range_witness),

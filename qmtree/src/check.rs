@@ -2,10 +2,11 @@
 
 use crate::error::Error;
 use crate::state::State;
+use crate::tail::Leaves;
 use crate::upper_tree::UpperTree;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{TWIG_LEAVES, TreeHasher, TxNum};
-use qmtree_storage::{BlockEnd, Segment, SegmentError};
+use qmtree_storage::{BlockEnd, Segment};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -49,7 +50,12 @@ impl State {
                     tx_num,
                 });
             }
-            again.append(hasher, &payloads, &derived);
+            let leaves = Leaves {
+                payloads: &payloads,
+                tags: &[],
+                hashes: &derived,
+            };
+            again.append(hasher, leaves);
         }
         let last = TxNum(self.head.leaf_count.saturating_sub(1));
         if again.head.leaf_count != self.head.leaf_count {
@@ -86,13 +92,8 @@ impl State {
                 return differs("the end of a block", leaf_count);
             }
             before = leaf_count;
-            match self.root_of(hasher, leaf_count) {
-                Ok(derived) if derived != root => {
-                    return differs("the root of a block", leaf_count);
-                }
-                // Of a log that ends inside a pruned twig only the stored root is left.
-                Ok(_) | Err(Error::Segment(SegmentError::Pruned { .. })) => {}
-                Err(error) => return Err(error),
+            if self.root_of(hasher, leaf_count)? != root {
+                return differs("the root of a block", leaf_count);
             }
         }
         if before != self.head.leaf_count {

@@ -1,7 +1,7 @@
 //! Why the engine refused or failed.
 
 use qmtree_proofs::{ProveError, ShapeError, TxNum};
-use qmtree_storage::{HeaderError, JournalError, LockError, SegmentError};
+use qmtree_storage::{CheckpointError, HeaderError, JournalError, LockError, SegmentError};
 use std::io;
 use std::path::PathBuf;
 
@@ -26,11 +26,25 @@ pub enum Error {
     LastBlockNumber,
     /// Another block of the same number is in the log.
     #[error(
-        "block {block_number} is in the log with other leaves; unwind to the block before it first"
+        "block {block_number} is in the log with other leaves or transaction hashes; \
+         unwind to the block before it first"
     )]
     Conflict {
         /// The block number given.
         block_number: u64,
+    },
+    /// A block with some transaction hashes, but not one for each leaf.
+    #[error(
+        "block {block_number} has {leaves} leaves and {tx_hashes} transaction hashes; \
+         give one for each leaf, zero where there is none, or no hashes at all"
+    )]
+    TxHashes {
+        /// The block given.
+        block_number: u64,
+        /// Its leaves.
+        leaves: usize,
+        /// Its transaction hashes.
+        tx_hashes: usize,
     },
     /// A block that the log does not have.
     #[error("no block {block_number}: {}", blocks(*.first, *.last))]
@@ -107,6 +121,9 @@ pub enum Error {
     /// A segment.
     #[error(transparent)]
     Segment(#[from] SegmentError),
+    /// A checkpoint, and where it should go.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// The operating system refused.
     #[error("{}: cannot {action}", path.display())]
     Io {

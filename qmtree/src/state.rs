@@ -10,14 +10,14 @@
 use crate::error::Error;
 use crate::sealed::Sealed;
 use crate::shared_vec::SharedVec;
-use crate::tail::{TWIG_LEN, TailTwig};
+use crate::tail::{Leaves, TWIG_LEN, TailTwig};
 use crate::upper_tree::UpperTree;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{
     Digest, Frontier, Head, Leaf, LeafPayload, TWIG_LEAVES, TWIG_LEVEL, TwigId, TxNum,
 };
-use qmtree_storage::{BlockEnd, Group, Segment};
+use qmtree_storage::{BlockEnd, Group, Segment, Tag};
 use std::sync::Arc;
 
 /// Everything a reader needs.
@@ -61,20 +61,16 @@ impl State {
     }
 
     /// Appends leaves whose hashes are known. Head and blocks are left to the caller.
-    pub(crate) fn append(&mut self, hasher: &Hasher, payloads: &[[u8; 96]], hashes: &[Digest]) {
-        let (mut payloads, mut hashes) = (payloads, hashes);
-        while !hashes.is_empty() {
-            let room = TWIG_LEN - self.active.len();
-            let take = room.min(hashes.len());
-            let (now, later) = payloads.split_at(take);
-            let (now_hashes, later_hashes) = hashes.split_at(take);
-            self.active.append(hasher, now, now_hashes);
+    pub(crate) fn append(&mut self, hasher: &Hasher, mut leaves: Leaves<'_>) {
+        while !leaves.hashes.is_empty() {
+            let now;
+            (now, leaves) = leaves.split_at(TWIG_LEN - self.active.len());
+            self.active.append(hasher, now);
             if let Some(root) = self.active.root().copied() {
                 let twig = Arc::new(std::mem::take(&mut self.active));
                 Arc::make_mut(&mut self.twigs).push(twig);
                 Arc::make_mut(&mut self.upper).push(hasher, root);
             }
-            (payloads, hashes) = (later, later_hashes);
         }
         self.head.leaf_count = self.leaves();
     }
@@ -185,6 +181,16 @@ impl State {
         }
     }
 
+    /// Refuses a leaf that is pruned. Some nodes over it are left, but no proof of it is made from
+    /// these: which ones work would depend on the sizes of blocks.
+    pub(crate) fn check_unpruned(&self, tx_num: TxNum) -> Result<(), Error> {
+        let twig = tx_num.twig_id();
+        match self.sealed.segment_of(twig) {
+            Some(segment) if segment.twigs().contains(&twig) => Ok(segment.check_unpruned(tx_num)?),
+            _ => Ok(()),
+        }
+    }
+
     /// A twig of the tail.
     fn tail_twig(&self, twig: TwigId) -> Option<&TailTwig> {
         let index = usize::try_from(twig.0.checked_sub(self.sealed_twigs())?).ok()?;
@@ -229,7 +235,7 @@ impl<'a> Source<'a> {
     }
 
     fn read_sealed(&self, segment: &Segment, level: u32, index: u64) -> Result<Digest, Error> {
-        if level >= qmtree_storage::GROUP_SHIFT {
+        if level >= qmtree_storage::GROUP_SHIFT || segment.is_pruned() {
             return Ok(segment.node(level, index)?);
         }
         let mut cached = self.group.borrow_mut();
@@ -243,6 +249,20 @@ impl<'a> Source<'a> {
             tx_num: TxNum(index << level),
             leaf_count: self.state.head.leaf_count,
         })
+    }
+
+    /// The tag of a leaf's transaction.
+    pub(crate) fn tag(&self, tx_num: TxNum) -> Result<Tag, Error> {
+        self.state.check_leaf(tx_num)?;
+        let leaf_count = self.state.head.leaf_count;
+        let missing = || Error::NoSuchLeaf { tx_num, leaf_count };
+        let twig = tx_num.twig_id();
+        if let Some(tail) = self.state.tail_twig(twig) {
+            let index = usize::try_from(tx_num.index_in_twig()).map_err(|_| missing())?;
+            return Ok(tail.tag(index));
+        }
+        let segment = self.state.sealed.segment_of(twig).ok_or_else(missing)?;
+        Ok(segment.tag(tx_num)?)
     }
 
     /// A leaf with its link.

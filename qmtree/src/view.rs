@@ -1,6 +1,7 @@
 //! Reading at a head.
 
 use crate::error::Error;
+use crate::observe;
 use crate::state::{Source, State};
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
@@ -109,6 +110,7 @@ impl View {
     /// As [`leaf`](Self::leaf).
     pub fn leaf_hash(&self, tx_num: TxNum) -> Result<B256, Error> {
         self.state.check_leaf(tx_num)?;
+        self.state.check_unpruned(tx_num)?;
         self.source().read(0, tx_num.0).map(B256::new)
     }
 
@@ -127,7 +129,10 @@ impl View {
     /// [`Error::Shape`] if that tree has no such leaf, [`Error::NoSuchBlock`];
     /// [`Error::Segment`] if the leaf is pruned or damaged.
     pub fn prove_inclusion(&self, tx_num: TxNum, at: At) -> Result<InclusionProof, Error> {
-        Ok(self.prover_at(at)?.inclusion(tx_num)?)
+        observe::prove("inclusion", 1, || {
+            self.state.check_unpruned(tx_num)?;
+            Ok(self.prover_at(at)?.inclusion(tx_num)?)
+        })
     }
 
     /// A leaf with the proof of its position: all that a verifier needs beside the head.
@@ -144,7 +149,10 @@ impl View {
     /// # Errors
     /// As [`prove_inclusion`](Self::prove_inclusion); also if the range is empty.
     pub fn prove_range(&self, range: Range<TxNum>, at: At) -> Result<RangeProof, Error> {
-        Ok(self.prover_at(at)?.range(range.start, range.end)?)
+        observe::prove("range", 1, || {
+            self.state.check_unpruned(range.start)?;
+            Ok(self.prover_at(at)?.range(range.start, range.end)?)
+        })
     }
 
     /// A run of leaves with the proof of their positions.
@@ -169,7 +177,12 @@ impl View {
     /// # Errors
     /// As [`prove_inclusion`](Self::prove_inclusion); also if there are none or they do not ascend.
     pub fn prove_multi(&self, tx_nums: &[TxNum], at: At) -> Result<MultiProof, Error> {
-        Ok(self.prover_at(at)?.multi(tx_nums)?)
+        observe::prove("multi", 1, || {
+            tx_nums
+                .iter()
+                .try_for_each(|tx_num| self.state.check_unpruned(*tx_num))?;
+            Ok(self.prover_at(at)?.multi(tx_nums)?)
+        })
     }
 
     /// Proves the position of each leaf by itself, on all threads of rayon's pool.
@@ -177,23 +190,32 @@ impl View {
     /// # Errors
     /// As [`prove_inclusion`](Self::prove_inclusion), for one of the leaves that fail.
     pub fn prove_many(&self, tx_nums: &[TxNum], at: At) -> Result<Vec<InclusionProof>, Error> {
+        observe::prove("inclusion", tx_nums.len(), || self.prove_each(tx_nums, at))
+    }
+
+    fn prove_each(&self, tx_nums: &[TxNum], at: At) -> Result<Vec<InclusionProof>, Error> {
         let parts = tx_nums.par_chunks(PROOFS_PER_TASK).map(|tx_nums| {
             let prover = self.prover_at(at)?;
             tx_nums
                 .iter()
-                .map(|tx_num| Ok(prover.inclusion(*tx_num)?))
+                .map(|tx_num| {
+                    self.state.check_unpruned(*tx_num)?;
+                    Ok(prover.inclusion(*tx_num)?)
+                })
                 .collect::<Result<Vec<_>, Error>>()
         });
         Ok(parts.collect::<Result<Vec<_>, Error>>()?.concat())
     }
 
-    /// Proves that the log at an older block is a prefix of the log `at`.
+    /// Proves that the log at an older block is a prefix of the log `at`, pruned or not.
     ///
     /// # Errors
     /// [`Error::NoSuchBlock`]; [`Error::Shape`] if the older log is empty or not smaller.
     pub fn prove_consistency(&self, old_block: u64, at: At) -> Result<ConsistencyProof, Error> {
-        let old = self.state.block_end(old_block)?.leaf_count;
-        Ok(self.prover_at(at)?.consistency(old)?)
+        observe::prove("consistency", 1, || {
+            let old = self.state.block_end(old_block)?.leaf_count;
+            Ok(self.prover_at(at)?.consistency(old)?)
+        })
     }
 
     fn source(&self) -> Source<'_> {

@@ -7,6 +7,8 @@ mod leaves;
 mod machine;
 mod place;
 mod prove;
+#[cfg(feature = "rocksdb")]
+mod rocksdb;
 mod samples;
 
 use crate::error::CliError;

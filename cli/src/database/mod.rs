@@ -3,6 +3,7 @@
 mod append;
 mod block;
 mod check;
+mod checkpoint;
 mod consistency;
 mod files;
 mod head;
@@ -17,6 +18,7 @@ mod unwind;
 pub(crate) use append::Append;
 pub(crate) use block::Block;
 pub(crate) use check::Check;
+pub(crate) use checkpoint::Checkpoint;
 pub(crate) use consistency::Consistency;
 pub(crate) use files::folder_len;
 pub(crate) use head::HeadCommand;

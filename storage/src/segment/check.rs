@@ -19,7 +19,8 @@ impl Segment {
         check_frame(&self.path, &self.map, self.header.identity)?;
         self.each_stored_twig(|twig| {
             twig.verify_tree()?;
-            twig.verify_payload()
+            twig.verify_payload()?;
+            twig.verify_tags()
         })
     }
 
@@ -27,12 +28,13 @@ impl Segment {
     /// checksums included. Changes nothing.
     ///
     /// Costs a leaf hash and a node hash per leaf, all of them in lanes. Of a pruned segment only
-    /// the checksums are left to verify.
+    /// the checksums are left to verify, and that its seams hash to its twig roots.
     ///
     /// # Errors
     /// The first thing that is wrong, by the order in the file.
     pub fn check(&self) -> Result<(), SegmentError> {
         check_frame(&self.path, &self.map, self.header.identity)?;
+        self.check_seams()?;
         let mut audit = Audit::new();
         self.each_stored_twig(|twig| audit.check(twig))
     }
@@ -84,6 +86,7 @@ impl Audit {
     fn check(&mut self, twig: &StoredTwig<'_>) -> Result<(), SegmentError> {
         twig.verify_tree()?;
         twig.verify_payload()?;
+        twig.verify_tags()?;
         let hasher = &twig.segment.hasher;
         self.derive_leaves(hasher, &twig.parts);
         hash_inner_nodes(hasher, &mut *self.heap);

@@ -216,11 +216,13 @@ pub enum Part {
     Anchors(TwigId),
     /// The stored nodes of a twig.
     Nodes(TwigId),
+    /// The tags of a twig's leaves.
+    Tags(TwigId),
     /// A twig's root behind the twigs.
     TwigRoot(TwigId),
     /// The hash of the last leaf, in the header.
     End,
-    /// Twig roots and blocks.
+    /// Twig roots, blocks and seams.
     Footer,
 }
 
@@ -230,9 +232,10 @@ impl fmt::Display for Part {
             Self::Payload(twig) => write!(f, "payload of twig {twig}"),
             Self::Anchors(twig) => write!(f, "anchors of twig {twig}"),
             Self::Nodes(twig) => write!(f, "nodes of twig {twig}"),
+            Self::Tags(twig) => write!(f, "tags of twig {twig}"),
             Self::TwigRoot(twig) => write!(f, "root of twig {twig}"),
             Self::End => f.write_str("hash of the last leaf"),
-            Self::Footer => f.write_str("twig roots and blocks"),
+            Self::Footer => f.write_str("twig roots, blocks and seams"),
         }
     }
 }

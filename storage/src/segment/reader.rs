@@ -9,10 +9,12 @@ use super::layout::*;
 use super::name::Content;
 use super::open::check_frame;
 use super::parts::{Parts, digest};
+use super::seams;
 use super::stored::StoredTwig;
 use super::touch::{Share, Touched};
 use crate::identity::Identity;
 use crate::io::{Disk, Mapped};
+use crate::tag::{NO_TAG, Tag};
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{Digest, Leaf, PAYLOAD_LEN, TWIG_LEVEL, TwigId, TxNum};
 use std::fmt;
@@ -30,6 +32,8 @@ pub struct Segment {
     pub(super) header: Header,
     pub(super) hasher: Hasher,
     pub(super) touched: Touched,
+    /// Where the seams of each twig start; empty unless pruned.
+    pub(super) seam_starts: Box<[usize]>,
 }
 
 impl Segment {
@@ -54,12 +58,17 @@ impl Segment {
         let (header, parts) = check_frame(&path, &map, identity)?;
         let touched = Touched::new(parts.twigs.len());
         let hasher = Hasher::new(identity.profile);
+        let seam_starts = match header.content {
+            Content::Whole => Box::default(),
+            Content::Pruned => seams::starts(&header, &parts),
+        };
         Ok(Self {
             path,
             map,
             header,
             hasher,
             touched,
+            seam_starts,
         })
     }
 
@@ -169,6 +178,31 @@ impl Segment {
         Ok(self.touch(twig_id, Share::Payload)?.parts.payloads)
     }
 
+    /// True if leaves of this segment have tags. A pruned one has none.
+    #[must_use]
+    pub fn has_tags(&self) -> bool {
+        self.header.has_tags
+    }
+
+    /// The tag of each leaf of a twig, where they lie in the file; none if the segment has no tags.
+    /// The first use verifies their checksum: 16 KB.
+    ///
+    /// # Errors
+    /// As [`payload`](Self::payload).
+    pub fn tags(&self, twig_id: TwigId) -> Result<&[Tag], SegmentError> {
+        Ok(self.touch(twig_id, Share::Tags)?.tags)
+    }
+
+    /// The tag of a leaf's transaction; [`NO_TAG`] if it has none.
+    ///
+    /// # Errors
+    /// As [`payload`](Self::payload).
+    pub fn tag(&self, tx_num: TxNum) -> Result<Tag, SegmentError> {
+        let twig = self.twig_of(0, tx_num.0)?;
+        let tag = self.tags(twig)?.get(usize_of(tx_num.index_in_twig()));
+        Ok(tag.copied().unwrap_or(NO_TAG))
+    }
+
     /// Hash of the leaf before a twig; zero for twig 0.
     ///
     /// # Errors
@@ -218,8 +252,8 @@ impl Segment {
 
     /// The digest of a node, by its level (0 to 11) and its index in the whole level.
     ///
-    /// Levels 4 to 11 are read; below them the [`group`](Self::group) is derived. Twig roots are
-    /// known of pruned segments too.
+    /// Levels 4 to 11 are read; below them the [`group`](Self::group) is derived. Of pruned segments
+    /// the twig roots are known, and the nodes that begin or end where a block does.
     ///
     /// # Errors
     /// As [`group`](Self::group).
@@ -228,6 +262,9 @@ impl Segment {
             && let Some(root) = self.twig_root(TwigId(index))
         {
             return Ok(root);
+        }
+        if self.is_pruned() && level < TWIG_LEVEL {
+            return self.seam_node(level, index);
         }
         let twig_id = self.twig_of(level, index)?;
         if level < GROUP_LEVEL {
@@ -251,6 +288,17 @@ impl Segment {
         } else {
             Ok(twig_id)
         }
+    }
+
+    /// Says whether the leaf is there to be read and proved.
+    ///
+    /// # Errors
+    /// [`SegmentError::Pruned`] if it is not.
+    pub fn check_unpruned(&self, tx_num: TxNum) -> Result<(), SegmentError> {
+        if self.is_pruned() {
+            return Err(self.pruned(tx_num));
+        }
+        Ok(())
     }
 
     pub(super) fn pruned(&self, tx_num: TxNum) -> SegmentError {
