@@ -52,6 +52,7 @@ mod options;
 mod seal;
 mod sealed;
 mod shared_vec;
+pub mod snapshot;
 mod state;
 mod tail;
 mod upper_tree;

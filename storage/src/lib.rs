@@ -23,6 +23,8 @@ mod mmap;
 mod real_disk;
 mod segment;
 
+pub mod snapshot;
+
 #[doc(hidden)]
 pub mod sim;
 
@@ -43,6 +45,7 @@ pub use journal::{
 };
 pub use real_disk::RealDisk;
 pub use segment::{
-    BlockEnd, ContentsError, Group, Listing, Part, SealableTwig, Segment, SegmentError, Twig,
-    list as list_segments, prune as prune_segment, write_segment,
+    AnchoredTwig, BlockEnd, ContentsError, DerivedTwig, Group, Listing, Part, SealableTwig,
+    Segment, SegmentError, Twig, TwigLanes, list as list_segments, prune as prune_segment,
+    write_segment,
 };

@@ -102,6 +102,8 @@ impl Header {
             Some(AT_TWIG_COUNT)
         } else if self.block_count == 0 && self.first_block != 0 {
             Some(AT_FIRST_BLOCK)
+        } else if self.block_count != 0 && self.content == Content::Roots {
+            Some(AT_BLOCK_COUNT)
         } else if self.first_block.checked_add(self.block_count).is_none() {
             Some(AT_BLOCK_COUNT)
         } else if self.first_twig.0 == 0 && self.anchor != [0; 32] {
@@ -134,7 +136,7 @@ impl Header {
     pub(super) fn twig_len(&self) -> usize {
         match self.content {
             Content::Whole => TWIG_LEN,
-            Content::Pruned => 0,
+            Content::Pruned | Content::Roots => 0,
         }
     }
 
