@@ -1,6 +1,8 @@
 //! What can go wrong in a command, and the exit code that says so.
 
 use alloy_primitives::B256;
+use qmtree::snapshot::{KeyError, SnapshotRefusal};
+use qmtree_execution_adapter::statetest::StateTestError;
 use qmtree_proofs::{DecodeError, TxNum, VerifyError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,6 +60,33 @@ pub(crate) enum CliError {
         path: PathBuf,
         source: Box<qmtree::Error>,
     },
+    /// State tests failed.
+    #[error("{failed} state tests failed")]
+    StateTestsFailed { failed: u64 },
+    /// Files that were asked for could not be used.
+    #[error("{unreadable} files could not be used")]
+    StateTestsUnreadable { unreadable: u64 },
+    /// Files of state tests could not be found.
+    #[error(transparent)]
+    StateTests(#[from] StateTestError),
+    /// The yardstick of a bench failed.
+    #[cfg(feature = "rocksdb")]
+    #[error("the yardstick failed")]
+    RocksDb { source: rocksdb::Error },
+    /// Snapshot files that cannot be used.
+    #[error("snapshot")]
+    Snapshot { source: Box<qmtree::Error> },
+    /// An object store.
+    #[cfg(feature = "object-store")]
+    #[error("{url}: cannot {action}")]
+    Store {
+        url: String,
+        action: &'static str,
+        source: io::Error,
+    },
+    /// A text that is no key.
+    #[error("note key")]
+    Key { source: KeyError },
     /// The demonstration did not show what it should.
     #[error("the demonstration failed: {what}")]
     Demo { what: String },
@@ -70,6 +99,17 @@ pub(crate) fn in_database(path: &Path) -> impl Fn(qmtree::Error) -> CliError + u
         path: path.clone(),
         source: Box::new(source),
     }
+}
+
+/// True if snapshot files are all there, and not what the trusted head says.
+fn is_invalid(error: &qmtree::Error) -> bool {
+    use SnapshotRefusal::{Anchor, Blocks, Head, Root, Twig};
+    matches!(
+        error,
+        qmtree::Error::Refused(
+            Root { .. } | Twig { .. } | Anchor { .. } | Blocks { .. } | Head { .. }
+        )
+    )
 }
 
 /// Why a proof is not what the caller expects.
@@ -111,6 +151,12 @@ pub(crate) enum OptionError {
     /// The older head of a consistency proof.
     #[error("a consistency proof needs the older head: --old-head")]
     OldHeadMissing,
+    /// Nothing that files could be compared with.
+    #[error("nothing is trusted: give a head with --head, or a key with --key")]
+    TrustMissing,
+    /// A manifest lies in a folder.
+    #[error("is about the manifest of a folder; name the folder instead of its files")]
+    FolderMissing,
     /// A kind that came later than this command.
     #[error("this release of qm cannot verify proofs of kind {kind}")]
     UnknownKind { kind: &'static str },
@@ -120,24 +166,40 @@ impl CliError {
     /// 1 for an invalid proof, 2 for everything that could not even be checked.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Invalid { .. } | Self::Demo { .. } => ExitCode::from(1),
+            Self::Invalid { .. } | Self::Demo { .. } | Self::StateTestsFailed { .. } => {
+                ExitCode::from(1)
+            }
+            Self::Snapshot { source } if is_invalid(source) => ExitCode::from(1),
             _ => ExitCode::from(2),
         }
     }
 
+    /// What the command printed has said it already.
+    pub(crate) fn is_told(&self) -> bool {
+        matches!(
+            self,
+            Self::StateTestsFailed { .. } | Self::StateTestsUnreadable { .. }
+        )
+    }
+
     /// The message with its causes, on one line.
     pub(crate) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        if let Some((end, _)) = text.char_indices().nth(LONGEST) {
-            text.truncate(end);
-            text.push_str("...");
-        }
-        text
+        chain(self)
     }
+}
+
+/// The message of an error with its causes, on one line and not too long.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
 }

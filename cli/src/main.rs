@@ -8,8 +8,11 @@ mod demo;
 mod error;
 mod expect;
 mod files;
+mod log;
 mod output;
 mod progress;
+mod snapshot;
+mod statetest;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -24,12 +27,15 @@ Start here:
   qm prove --db log 42 -o tx.qmp
   qm verify --head head.json tx.qmp
 
-Exit codes: 0 done or valid, 1 a proof is invalid, 2 input that cannot be used.";
+Exit codes: 0 done or valid, 1 a proof is invalid or a state test failed, 2 input that cannot be used.";
 
 /// An authenticated, append-only log of executed transactions: keep it, prove it, verify it.
 #[derive(Debug, Parser)]
 #[command(name = "qm", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 struct Cli {
+    /// Print what the engine does to standard error; QM_LOG does the same.
+    #[arg(long, global = true, value_enum, value_name = "LEVEL")]
+    log: Option<log::Level>,
     #[command(subcommand)]
     command: Command,
 }
@@ -49,7 +55,10 @@ enum Command {
     Prune(database::Prune),
     Check(database::Check),
     Repair(database::Repair),
+    Checkpoint(database::Checkpoint),
     Stats(database::Stats),
+    Statetest(statetest::StateTest),
+    Snapshot(snapshot::Snapshot),
     Bench(bench::Bench),
 }
 
@@ -69,21 +78,33 @@ impl Command {
             Self::Prune(command) => command.run(),
             Self::Check(command) => command.run(),
             Self::Repair(command) => command.run(),
+            Self::Checkpoint(command) => command.run(),
             Self::Stats(command) => command.run(),
+            Self::Statetest(command) => command.run(),
+            Self::Snapshot(command) => command.run(),
             Self::Bench(command) => command.run(),
         }
     }
 }
 
 fn main() -> ExitCode {
-    let command = match Cli::try_parse() {
-        Ok(cli) => cli.command,
+    let Cli { log, command } = match Cli::try_parse() {
+        Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    match log::Level::choose(log) {
+        Ok(level) => level.start(),
+        Err(error) => {
+            output::print_error(&error);
+            return ExitCode::from(2);
+        }
+    }
     match command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::print_error(&error.chain());
+            if !error.is_told() {
+                output::print_error(&error.chain());
+            }
             error.exit_code()
         }
     }

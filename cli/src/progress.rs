@@ -39,6 +39,7 @@ pub(crate) struct Task {
 pub(crate) enum Unit {
     Bytes,
     Leaves,
+    Files,
 }
 
 impl Progress {
@@ -64,6 +65,11 @@ impl Progress {
         }
     }
 
+    /// What counts how much is done.
+    pub(crate) fn counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.done)
+    }
+
     /// So much is done, of the total.
     pub(crate) fn set(&self, done: u64) {
         self.done.store(done, Ordering::Relaxed);
@@ -84,22 +90,23 @@ impl Task {
     /// One line: what, how far, since when.
     fn text(&self, done: u64, elapsed: Duration) -> String {
         let (name, seconds) = (self.name, elapsed.as_secs());
-        let (unit, per_unit) = match self.unit {
-            Unit::Bytes => ("MiB", (1u64 << 20) as f64),
-            Unit::Leaves => ("M leaves", 1e6),
+        let (unit, per_unit, decimals) = match self.unit {
+            Unit::Bytes => ("MiB", (1u64 << 20) as f64, 1),
+            Unit::Leaves => ("M leaves", 1e6, 1),
+            Unit::Files => ("files", 1.0, 0),
         };
         let done_units = done as f64 / per_unit;
         match self.total {
             // Work that cannot tell how far it is.
             Some(total) if done == 0 => {
                 let total = total as f64 / per_unit;
-                format!("{name}: {total:.1} {unit} to do, {seconds} s")
+                format!("{name}: {total:.decimals$} {unit} to do, {seconds} s")
             }
             Some(total) => {
                 let total = total as f64 / per_unit;
-                format!("{name}: {done_units:.1} of {total:.1} {unit}, {seconds} s")
+                format!("{name}: {done_units:.decimals$} of {total:.decimals$} {unit}, {seconds} s")
             }
-            None => format!("{name}: {done_units:.1} {unit}, {seconds} s"),
+            None => format!("{name}: {done_units:.decimals$} {unit}, {seconds} s"),
         }
     }
 }
@@ -161,6 +168,10 @@ mod tests {
         assert_eq!(
             text(Some(2_500_000), Unit::Leaves, 0),
             "append: 2.5 M leaves to do, 12 s"
+        );
+        assert_eq!(
+            text(Some(53), Unit::Files, 7),
+            "append: 7 of 53 files, 12 s"
         );
     }
 

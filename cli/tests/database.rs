@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{Ran, Workspace, block_line, words};
+use common::{Ran, Workspace, block_line, leaf, words};
 use qmtree_proofs::Profile;
 use serde_json::{Value, json};
 
@@ -258,7 +258,7 @@ fn a_line_that_cannot_be_appended_is_named_and_the_blocks_before_it_stay() {
     let cases = [
         (
             block_line(0, 7, 2),
-            "block 0 is in the log with other leaves",
+            "block 0 is in the log with other leaves or transaction hashes",
         ),
         (
             block_line(2, 2, 2),
@@ -459,6 +459,7 @@ fn a_missing_database_is_named_by_every_command() {
         &["check"],
         &["repair"],
         &["stats"],
+        &["checkpoint", "copy"],
     ] {
         let (command, rest) = args.split_first().unwrap();
         let missing = space.run(&[&[*command, "--db", "nowhere"], rest].concat());
@@ -559,6 +560,36 @@ fn repair_says_what_it_drops_and_check_changes_nothing() {
 }
 
 #[test]
+fn a_checkpoint_is_made_beside_a_writer_and_is_a_database() {
+    let space = Workspace::sealed();
+    let options = qmtree::Options::default();
+    let mut writer = qmtree::Db::open(space.path("db"), options).unwrap();
+    let head = space.ok(&["head", "--db", "db", "--json"]).out;
+    let made = space.ok(&["checkpoint", "--db", "db", "backup", "--json"]);
+    assert_eq!(made.out, head);
+    let again = space.run(&["checkpoint", "--db", "db", "backup"]).exits(2);
+    again.says("backup: not a place for a checkpoint; name a folder that is not there yet");
+    writer.append_block(3, &[leaf(1)]).unwrap();
+    writer.close().unwrap();
+    assert_eq!(space.ok(&["head", "--db", "backup", "--json"]).out, head);
+    space.ok(&["check", "--db", "backup"]);
+    // Each goes its own way.
+    let line = block_line(3, 7, 5);
+    let ran = space.run_with_input(&["append", "--db", "backup", "-"], line.as_bytes());
+    ran.exits(0);
+    for (db, leaves) in [("db", 6145), ("backup", 6149)] {
+        space.ok(&["check", "--db", db]);
+        let head = space.ok(&["head", "--db", db, "--json"]).json();
+        assert_eq!(head["leafCount"], leaves);
+    }
+    let text = space.ok(&["checkpoint", "--db", "backup", "more"]).out;
+    assert!(
+        text.starts_with("more: 6149 leaves up to block 3, root 0x"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_second_writer_is_refused_and_readers_are_not() {
     let space = Workspace::with_db();
     space.append_blocks(Profile::Keccak256, 0, &[5]);
@@ -574,6 +605,49 @@ fn a_second_writer_is_refused_and_readers_are_not() {
     space.ok(&["check", "--db", "db"]);
     writer.close().unwrap();
     space.ok(&["unwind", "--db", "db", "0"]);
+}
+
+#[test]
+fn the_log_says_what_the_engine_does_and_changes_no_output() {
+    let space = Workspace::sealed();
+    let head = space.ok(&["head", "--db", "db", "--json"]);
+    assert!(head.error.is_empty());
+    let logged = space.run(&["--log", "info", "head", "--db", "db", "--json"]);
+    assert_eq!(logged.out, head.out);
+    let logged = logged.says("recover{dir=db}: qmtree: close");
+    assert_eq!(logged.error.lines().count(), 1);
+    let prove = ["prove", "--db", "db", "7", "-o", "p", "--log"];
+    let said = |level| space.run(&[&prove[..], &[level]].concat());
+    said("trace").says("prove{kind=\"inclusion\" proofs=1}: qmtree: close");
+    assert!(!said("debug").error.contains("prove{"));
+    assert!(said("off").error.is_empty());
+    space.run(&["head", "--db", "db", "--log", "loud"]).exits(2);
+    let missing = space
+        .run(&["--log", "warn", "block", "--db", "db", "9"])
+        .exits(2);
+    assert!(!missing.error.contains("failed"), "no operation failed");
+    let refused = space
+        .run(&["--log", "warn", "unwind", "--db", "db", "0"])
+        .exits(2);
+    refused.says("WARN qmtree: failed operation=\"unwind\" error=cannot unwind to block 0");
+    let with_environment = |level: &str| {
+        let mut qm = std::process::Command::new(env!("CARGO_BIN_EXE_qm"));
+        let qm = qm.current_dir(space.root()).env("QM_LOG", level);
+        qm.args(["head", "--db", "db"]).output().unwrap()
+    };
+    let output = with_environment("INFO");
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("recover{")
+    );
+    let output = with_environment("loud");
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.starts_with("qm: QM_LOG=\"loud\": expected off, "),
+        "{error}"
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::state::State;
+use crate::tail::Leaves;
 use crate::upper_tree::UpperTree;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{TWIG_LEAVES, TreeHasher, TxNum};
@@ -54,7 +55,12 @@ impl State {
                     tx_num,
                 });
             }
-            again.append(hasher, &payloads, &derived);
+            let leaves = Leaves {
+                payloads: &payloads,
+                tags: &[],
+                hashes: &derived,
+            };
+            again.append(hasher, leaves);
         }
         let last = TxNum(self.head.leaf_count.saturating_sub(1));
         if again.head.leaf_count != self.head.leaf_count {

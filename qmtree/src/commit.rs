@@ -7,15 +7,18 @@
 //!
 //! The chain is serial, and all else hides behind it. Small blocks do everything in turn.
 
+use crate::block::Block;
 use crate::error::Error;
+use crate::observe;
 use crate::open::block_end;
-use crate::state::State;
-use crate::tail::CHUNK_LEAVES;
+use crate::state::{Source, State};
+use crate::tail::{CHUNK_LEAVES, Leaves};
 use crate::writer::Writer;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
-use qmtree_proofs::{Digest, Head, LeafPayload, PAYLOAD_LEN, TreeHasher};
-use qmtree_storage::JournalWriter;
+use qmtree_proofs::{Digest, Head, LeafPayload, PAYLOAD_LEN, TreeHasher, TxNum};
+use qmtree_storage::{JournalWriter, NO_TAG, Tag, tag_of};
+use std::ops::Range;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -27,16 +30,15 @@ const STEP: usize = 2 * CHUNK_LEAVES;
 const PARALLEL_LEAVES: usize = 512;
 
 impl Writer {
-    pub(crate) fn append_block(
-        &mut self,
-        block_number: u64,
-        leaves: &[LeafPayload],
-    ) -> Result<Head, Error> {
-        if let Some(head) = self.check_place(block_number, leaves)? {
+    pub(crate) fn append(&mut self, block: &Block<'_>) -> Result<Head, Error> {
+        block.check()?;
+        let block_number = block.number;
+        self.scratch.fill(block);
+        if let Some(head) = self.check_place(block)? {
             return Ok(head);
         }
         self.touch();
-        let last = self.append_leaves(leaves)?;
+        let last = self.append_leaves()?;
         let leaf_count = self.state.head.leaf_count;
         let root = self.state.root(&self.hasher)?;
         let head = Head {
@@ -50,17 +52,15 @@ impl Writer {
         self.state.last_leaf_hash = last;
         self.state.any_block = true;
         self.state.blocks.push(block_end(&head));
+        observe::appended(block.leaves.len());
         self.sync_if_due()?;
         self.seal_if_due()?;
         Ok(head)
     }
 
     /// The head of the block if it is in the log already; an error if it does not belong here.
-    fn check_place(
-        &self,
-        block_number: u64,
-        leaves: &[LeafPayload],
-    ) -> Result<Option<Head>, Error> {
+    fn check_place(&self, block: &Block<'_>) -> Result<Option<Head>, Error> {
+        let block_number = block.number;
         // Every block must leave room for the next one's number.
         let after = block_number.checked_add(1).ok_or(Error::LastBlockNumber)?;
         let expected = match self.state.any_block {
@@ -78,19 +78,32 @@ impl Writer {
         }
         let view = self.view();
         let range = view.block_range(block_number)?;
-        let mut same = range.end.0 - range.start.0 == leaves.len() as u64;
-        for (stored, leaf) in view.leaves(range).zip(leaves) {
+        let mut same = range.end.0 - range.start.0 == block.leaves.len() as u64;
+        for (stored, leaf) in view.leaves(range.clone()).zip(block.leaves) {
             same = same && stored?.1.payload() == *leaf;
         }
-        if same {
+        if same && self.has_tags_of_scratch(range)? {
             view.head_at(block_number).map(Some)
         } else {
             Err(Error::Conflict { block_number })
         }
     }
 
-    /// Chains, hashes and journals leaves; returns the last leaf hash.
-    fn append_leaves(&mut self, leaves: &[LeafPayload]) -> Result<Digest, Error> {
+    /// Compares the tags of leaves in the log with those of the block that was given.
+    fn has_tags_of_scratch(&self, range: Range<TxNum>) -> Result<bool, Error> {
+        let source = Source::new(&self.state);
+        let none = std::iter::repeat(&NO_TAG);
+        let given = self.scratch.tags.iter().chain(none);
+        for (tx_num, tag) in (range.start.0..range.end.0).map(TxNum).zip(given) {
+            if source.tag(tx_num)? != *tag {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Chains, hashes and journals the leaves in the scratch; returns the last leaf hash.
+    fn append_leaves(&mut self) -> Result<Digest, Error> {
         let Self {
             journal,
             state,
@@ -98,19 +111,26 @@ impl Writer {
             ..
         } = self;
         let hasher = &self.hasher;
-        let Scratch { payloads, hashes } = scratch;
-        payloads.clear();
-        payloads.extend(leaves.iter().map(LeafPayload::to_bytes));
-        hashes.resize(leaves.len(), [0; 32]);
-        let (payloads, previous) = (&**payloads, state.last_leaf_hash);
+        let Scratch {
+            payloads,
+            tags,
+            hashes,
+        } = scratch;
+        let (payloads, tags) = (&**payloads, &**tags);
+        let previous = state.last_leaf_hash;
         let pool = self
             .pool
             .as_ref()
             .filter(|_| payloads.len() >= PARALLEL_LEAVES);
         let Some(pool) = pool else {
-            journal.begin_block(payloads)?;
+            journal.begin_block(payloads, tags)?;
             let last = hasher.chain_leaves(previous, payloads, hashes);
-            state.append(hasher, payloads, hashes);
+            let leaves = Leaves {
+                payloads,
+                tags,
+                hashes,
+            };
+            state.append(hasher, leaves);
             return Ok(last);
         };
         let (sender, chained) = mpsc::channel();
@@ -118,15 +138,21 @@ impl Writer {
         let mut last = previous;
         pool.in_place_scope(|scope| {
             scope.spawn(move |_| {
-                let behind = behind_the_chain(journal, state, hasher, payloads, &chained);
+                let behind = behind_the_chain(journal, state, hasher, (payloads, tags), &chained);
                 // The channel has room for the one answer, and its other end is still there.
                 let _ = done.send(behind);
             });
+            let mut tags = tags.chunks(STEP);
             let chunks = payloads.chunks(STEP).zip(hashes.chunks_mut(STEP));
             for (payloads, hashes) in chunks {
                 last = hasher.chain_leaves(last, payloads, hashes);
+                let leaves = Leaves {
+                    payloads,
+                    tags: tags.next().unwrap_or_default(),
+                    hashes,
+                };
                 // The other side is gone only if the journal failed, and then says so.
-                if sender.send((payloads, &*hashes)).is_err() {
+                if sender.send(leaves).is_err() {
                     break;
                 }
             }
@@ -159,22 +185,44 @@ fn receive<T>(receiver: &mpsc::Receiver<T>) -> Option<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     payloads: Vec<[u8; PAYLOAD_LEN]>,
+    /// Empty if no leaf has one.
+    tags: Vec<Tag>,
     hashes: Vec<Digest>,
 }
 
-type Chained<'a> = (&'a [[u8; PAYLOAD_LEN]], &'a [Digest]);
+impl Scratch {
+    /// Takes in the leaves of a block; their hashes come later.
+    fn fill(&mut self, block: &Block<'_>) {
+        self.payloads.clear();
+        self.payloads
+            .extend(block.leaves.iter().map(LeafPayload::to_bytes));
+        self.tags.clear();
+        if block.tx_hashes.iter().any(|tx_hash| !tx_hash.is_zero()) {
+            self.tags.extend(block.tx_hashes.iter().map(tag_of_leaf));
+        }
+        self.hashes.resize(block.leaves.len(), [0; 32]);
+    }
+}
+
+fn tag_of_leaf(tx_hash: &B256) -> Tag {
+    if tx_hash.is_zero() {
+        NO_TAG
+    } else {
+        tag_of(tx_hash)
+    }
+}
 
 /// Journals the payloads, then hashes nodes as the chain provides leaves.
 fn behind_the_chain<'a>(
     journal: &mut JournalWriter,
     state: &mut State,
     hasher: &Hasher,
-    payloads: &[[u8; PAYLOAD_LEN]],
-    chained: &mpsc::Receiver<Chained<'a>>,
+    (payloads, tags): (&[[u8; PAYLOAD_LEN]], &[Tag]),
+    chained: &mpsc::Receiver<Leaves<'a>>,
 ) -> Result<(), Error> {
-    journal.begin_block(payloads)?;
-    while let Some((payloads, hashes)) = receive(chained) {
-        state.append(hasher, payloads, hashes);
+    journal.begin_block(payloads, tags)?;
+    while let Some(leaves) = receive(chained) {
+        state.append(hasher, leaves);
     }
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! Creating, opening and closing a database.
 
+use crate::block::Block;
+use crate::checkpoint::checkpoint_of_files;
 use crate::error::Error;
+use crate::observe;
 use crate::open::{Opened, create_files, recover_state};
 use crate::options::Options;
 use crate::state::State;
@@ -105,10 +108,11 @@ impl Db {
         let identity = read_database_header(&*disk, dir)?;
         let lock = lock_database(&*disk, dir)?;
         let opened = Opened::new(disk, dir, identity);
-        let recovered = recover_state(&opened)?;
+        let recovered = observe::recover(dir, || recover_state(&opened))?;
         opened.remove_orphans(&recovered.orphans)?;
         let journal = JournalWriter::resume(Arc::clone(&opened.disk), recovered.journal)?;
         let shared = Reader::new(recovered.state.clone());
+        observe::published(&recovered.state, Some(journal.file_len()));
         let writer = Writer::new(opened.clone(), options, lock, journal, recovered.state);
         Ok(Self {
             shared,
@@ -127,16 +131,8 @@ impl Db {
         let (disk, dir) = (Arc::new(RealDisk), dir.as_ref());
         let identity = read_database_header(&*disk, dir)?;
         let opened = Opened::new(disk, dir, identity);
-        // Beside a writer a file may go between its listing and its reading: look again then.
-        let mut tries = 0;
-        let state = loop {
-            tries += 1;
-            match recover_state(&opened) {
-                Ok(recovered) => break recovered.state,
-                Err(error) if tries == READ_ONLY_TRIES => return Err(error),
-                Err(_) => std::thread::yield_now(),
-            }
-        };
+        let state = observe::recover(dir, || retry(|| recover_state(&opened)))?.state;
+        observe::published(&state, None);
         Ok(Self {
             shared: Reader::new(state),
             writer: None,
@@ -195,21 +191,34 @@ impl Db {
         self.shared.state().sealed_leaves()
     }
 
-    /// Appends a block of leaves, all or nothing, and returns the head after it.
+    /// Appends a block, all or nothing, and returns the head after it.
     ///
     /// The first block may have any number; each further one has the next. A block that is in the
-    /// log already is not appended again: with the same leaves its head is returned. When the
-    /// block survives a power loss is said by [`Durability`](crate::Durability).
+    /// log already is not appended again: with the same leaves and transaction hashes its head is
+    /// returned. When the block survives a power loss is said by
+    /// [`Durability`](crate::Durability).
     ///
     /// # Errors
     /// [`Error::Gap`] or [`Error::Conflict`] if the block does not belong here;
+    /// [`Error::TxHashes`] if it does not have one transaction hash for each leaf, or none at all;
     /// [`Error::Journal`] if the disk fails, and [`Error::Poisoned`] from then on.
+    pub fn append(&mut self, block: &Block<'_>) -> Result<Head, Error> {
+        observe::append(block.number, block.leaves.len(), || {
+            self.write(|writer| writer.append(block))
+        })
+    }
+
+    /// Appends a block of leaves without transaction hashes; the same as [`append`](Self::append)
+    /// of a [`Block::new`].
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
     pub fn append_block(
         &mut self,
         block_number: u64,
         leaves: &[LeafPayload],
     ) -> Result<Head, Error> {
-        self.write(|writer| writer.append_block(block_number, leaves))
+        self.append(&Block::new(block_number, leaves))
     }
 
     /// Drops all blocks after `block_number`. Costs about as much as is dropped.
@@ -218,7 +227,9 @@ impl Db {
     /// [`Error::NoSuchBlock`]; [`Error::UnwindTooDeep`] if later leaves are sealed;
     /// [`Error::Journal`] if the disk fails, and [`Error::Poisoned`] from then on.
     pub fn unwind_to(&mut self, block_number: u64) -> Result<Head, Error> {
-        self.write(|writer| writer.unwind_to(block_number))
+        observe::unwind(block_number, || {
+            self.write(|writer| writer.unwind_to(block_number))
+        })
     }
 
     /// Drops the leaves of sealed segments that lie wholly before `block_number`. Old roots,
@@ -228,7 +239,9 @@ impl Db {
     /// [`Error::NoSuchBlock`]; [`Error::Segment`] if the disk fails, and [`Error::Poisoned`] from
     /// then on.
     pub fn prune_to(&mut self, block_number: u64) -> Result<usize, Error> {
-        self.write(|writer| writer.prune_to(block_number))
+        observe::prune(block_number, || {
+            self.write(|writer| writer.prune_to(block_number))
+        })
     }
 
     /// Makes every block durable.
@@ -239,6 +252,29 @@ impl Db {
         self.write(Writer::attest)
     }
 
+    /// Makes a backup in the folder `target`, which must not exist: a database of its own, with
+    /// every block that there is now. Returns its head.
+    ///
+    /// Segments and all journal files but the newest are linked where the disk can, so that it
+    /// costs little time and room; the newest is copied, and all of it opened once before the
+    /// folder gets its name. The two databases then go their own ways. After a crash the target is
+    /// there whole or not at all.
+    ///
+    /// A database that is open for reading only may make one too, also beside a writer in another
+    /// process: of the newest blocks on disk then, which may be more than this view of it has.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] if the target cannot be had or the disk fails there, which leaves this
+    /// database as it was; [`Error::Journal`] if the blocks cannot be synced first, and
+    /// [`Error::Poisoned`] from then on.
+    pub fn checkpoint(&mut self, target: impl AsRef<Path>) -> Result<Head, Error> {
+        let target = target.as_ref();
+        observe::checkpoint(target, || match &self.writer {
+            Some(_) => self.write(|writer| writer.checkpoint(target)),
+            None => retry(|| checkpoint_of_files(&self.opened, target, None)),
+        })
+    }
+
     /// Derives every hash from the raw leaves and compares it with what is stored; changes nothing.
     ///
     /// Costs all hashes of the log, in lanes.
@@ -246,7 +282,8 @@ impl Db {
     /// # Errors
     /// [`Error::Segment`] or [`Error::Check`] at the first difference.
     pub fn check(&self) -> Result<(), Error> {
-        self.shared.state().check()
+        let state = self.shared.state();
+        observe::check(state.head.leaf_count, || state.check())
     }
 
     /// Makes every block durable and closes the database.
@@ -267,10 +304,25 @@ impl Db {
     ) -> Result<T, Error> {
         let writer = self.writer.as_mut().ok_or(Error::ReadOnly)?;
         let result = writer.run(operation)?;
+        observe::published(writer.state(), Some(writer.journal.file_len()));
         self.shared.publish(writer.state().clone());
         Ok(result)
     }
 }
 
-/// How often a read-only open looks again before it believes an error.
+/// How often a reader looks again before it believes an error.
 const READ_ONLY_TRIES: u32 = 5;
+
+/// Reads what a writer in another process may be changing: a file may go between its listing and
+/// its reading.
+fn retry<T>(read: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 1..READ_ONLY_TRIES {
+        match read() {
+            // Other errors of a checkpoint are about its target, not about what is read.
+            Err(Error::Checkpoint(error)) if !error.is_missing_file() => return Err(error.into()),
+            Err(_) => std::thread::yield_now(),
+            done => return done,
+        }
+    }
+    read()
+}

@@ -3,7 +3,7 @@
 use crate::snapshot::SnapshotRefusal;
 use qmtree_proofs::{ProveError, ShapeError, TxNum};
 use qmtree_storage::snapshot::SnapshotError;
-use qmtree_storage::{HeaderError, JournalError, LockError, SegmentError};
+use qmtree_storage::{CheckpointError, HeaderError, JournalError, LockError, SegmentError};
 use std::io;
 use std::path::PathBuf;
 
@@ -28,11 +28,25 @@ pub enum Error {
     LastBlockNumber,
     /// Another block of the same number is in the log.
     #[error(
-        "block {block_number} is in the log with other leaves; unwind to the block before it first"
+        "block {block_number} is in the log with other leaves or transaction hashes; \
+         unwind to the block before it first"
     )]
     Conflict {
         /// The block number given.
         block_number: u64,
+    },
+    /// A block with some transaction hashes, but not one for each leaf.
+    #[error(
+        "block {block_number} has {leaves} leaves and {tx_hashes} transaction hashes; \
+         give one for each leaf, zero where there is none, or no hashes at all"
+    )]
+    TxHashes {
+        /// The block given.
+        block_number: u64,
+        /// Its leaves.
+        leaves: usize,
+        /// Its transaction hashes.
+        tx_hashes: usize,
     },
     /// A block that the log does not have.
     #[error("no block {block_number}: {}", blocks(*.first, *.last))]
@@ -125,6 +139,9 @@ pub enum Error {
     /// Snapshot files that are whole and do not make up the log that they should.
     #[error(transparent)]
     Refused(#[from] SnapshotRefusal),
+    /// A checkpoint, and where it should go.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// The operating system refused.
     #[error("{}: cannot {action}", path.display())]
     Io {

@@ -41,12 +41,20 @@
 //! A block costs one leaf hash per leaf in a serial chain, the rest hides behind it; sealed leaves
 //! take 102 bytes on disk and about 31 bytes of memory per 1000; an unsealed leaf takes about 160
 //! bytes of memory. An inclusion proof of a sealed leaf derives one group of 16 leaves.
+//!
+//! # What it tells
+//!
+//! Metrics go to the `metrics` recorder of the process and spans to its `tracing` subscriber, if it
+//! has them; docs/METRICS.md lists the names, [`describe_metrics`] their units.
 #![forbid(unsafe_code)]
 
+mod block;
 mod check;
+mod checkpoint;
 mod commit;
 mod db;
 mod error;
+mod observe;
 mod open;
 mod options;
 mod seal;
@@ -59,8 +67,10 @@ mod upper_tree;
 mod view;
 mod writer;
 
+pub use block::Block;
 pub use db::{Db, Reader};
 pub use error::Error;
+pub use observe::describe_metrics;
 pub use options::{Durability, Options};
 pub use qmtree_proofs as proofs;
 pub use qmtree_storage::Identity;

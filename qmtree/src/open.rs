@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::state::State;
+use crate::tail::Leaves;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{Digest, Head, TreeHasher};
 use qmtree_storage::{
@@ -20,7 +21,7 @@ pub(crate) struct Opened {
     pub(crate) identity: Identity,
     pub(crate) journal: PathBuf,
     pub(crate) segments: PathBuf,
-    dir: PathBuf,
+    pub(crate) dir: PathBuf,
 }
 
 /// What the files say.
@@ -228,18 +229,23 @@ impl Replay {
             JournalRecord::Block {
                 first_tx_num,
                 payloads,
+                tags,
                 head,
                 ..
             } => {
                 let sealed = self.state.sealed_leaves();
                 let skip = usize::try_from(sealed.saturating_sub(first_tx_num));
-                let unsealed = payloads
-                    .get(skip.unwrap_or(usize::MAX)..)
-                    .unwrap_or_default();
-                let mut hashes = vec![[0; 32]; unsealed.len()];
+                let skip = skip.unwrap_or(usize::MAX);
+                let payloads = payloads.get(skip..).unwrap_or_default();
+                let mut hashes = vec![[0; 32]; payloads.len()];
                 let last = self.state.last_leaf_hash;
-                self.state.last_leaf_hash = self.hasher.chain_leaves(last, unsealed, &mut hashes);
-                self.state.append(&self.hasher, unsealed, &hashes);
+                self.state.last_leaf_hash = self.hasher.chain_leaves(last, payloads, &mut hashes);
+                let leaves = Leaves {
+                    payloads,
+                    tags: tags.get(skip..).unwrap_or_default(),
+                    hashes: &hashes,
+                };
+                self.state.append(&self.hasher, leaves);
                 if head.block_number >= self.state.sealed.blocks_end() {
                     self.blocks.push((head.block_number, block_end(&head)));
                 }

@@ -5,12 +5,14 @@
 //! than the durable journal.
 
 use crate::error::Error;
+use crate::observe;
 use crate::open::Opened;
 use crate::state::State;
 use crate::tail::{TWIG_LEN, TailTwig};
 use crate::writer::Writer;
 use qmtree_proofs::{Digest, PAYLOAD_LEN, TWIG_LEAVES, TwigId};
-use qmtree_storage::{BlockEnd, SealableTwig, Segment, write_segment};
+use qmtree_storage::{BlockEnd, SealableTwig, Segment, Tag, write_segment};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -89,6 +91,10 @@ impl SealableTwig for SealedTwig {
         self.twig.payload_pieces()
     }
 
+    fn tags(&self) -> Option<Cow<'_, [Tag]>> {
+        self.twig.tags().map(Cow::Owned)
+    }
+
     fn node(&self, level: u32, index: u64) -> Option<Digest> {
         self.twig.node(level, usize::try_from(index).ok()?).copied()
     }
@@ -96,6 +102,11 @@ impl SealableTwig for SealedTwig {
 
 impl Job {
     fn run(self) -> Result<Segment, Error> {
+        let first_twig = self.twigs.first().map_or(0, |twig| twig.twig_id.0);
+        observe::seal(first_twig, self.twigs.len(), || self.write())
+    }
+
+    fn write(&self) -> Result<Segment, Error> {
         let Opened {
             disk,
             identity,
@@ -127,9 +138,9 @@ impl Writer {
             self.touch();
             // Either makes the journal durable; a new file is what lets old ones go later.
             if self.journal.file_len() >= self.options.journal_file_len_bytes {
-                self.journal.rotate()?;
+                observe::sync(|| self.journal.rotate())?;
             } else {
-                self.journal.sync()?;
+                self.sync_journal()?;
             }
             self.sealing = Some(Sealing::start(self.next_job(), self.options.parallel)?);
         }
@@ -205,6 +216,7 @@ impl Writer {
         let listed = segment.blocks();
         let blocks = usize::try_from(listed.end - listed.start).unwrap_or(usize::MAX);
         state.blocks = state.blocks.iter().skip(blocks).copied().collect();
+        observe::sealed(segment.twig_count() * TWIG_LEAVES);
         let twigs = usize::try_from(segment.twig_count()).unwrap_or(usize::MAX);
         state.twigs = Arc::new(state.twigs.iter().skip(twigs).map(Arc::clone).collect());
         Arc::make_mut(&mut state.sealed).push(Arc::new(segment));

@@ -76,6 +76,11 @@ impl Sealed {
         self.block_ends.last().copied().unwrap_or(0)
     }
 
+    /// The file of roots that the log started from, if leaves are still missing.
+    pub(crate) fn roots(&self) -> Option<&Arc<Segment>> {
+        self.segments.first().filter(|segment| segment.is_roots())
+    }
+
     /// First leaf whose block is known: the first there is, unless the log started from roots.
     pub(crate) fn blocks_from(&self) -> u64 {
         if let Some(snapshot) = self.snapshot() {

@@ -10,7 +10,7 @@
 use crate::error::Error;
 use crate::sealed::Sealed;
 use crate::shared_vec::SharedVec;
-use crate::tail::{TWIG_LEN, TailTwig};
+use crate::tail::{Leaves, TWIG_LEN, TailTwig};
 use crate::upper_tree::UpperTree;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
@@ -18,7 +18,7 @@ use qmtree_proofs::{
     Digest, Frontier, Head, Leaf, LeafPayload, TWIG_LEAVES, TWIG_LEVEL, TwigId, TxNum,
 };
 use qmtree_storage::snapshot::SnapshotBlock;
-use qmtree_storage::{BlockEnd, Group, Segment};
+use qmtree_storage::{BlockEnd, Group, Segment, Tag};
 use std::sync::Arc;
 
 /// Everything a reader needs.
@@ -62,20 +62,16 @@ impl State {
     }
 
     /// Appends leaves whose hashes are known. Head and blocks are left to the caller.
-    pub(crate) fn append(&mut self, hasher: &Hasher, payloads: &[[u8; 96]], hashes: &[Digest]) {
-        let (mut payloads, mut hashes) = (payloads, hashes);
-        while !hashes.is_empty() {
-            let room = TWIG_LEN - self.active.len();
-            let take = room.min(hashes.len());
-            let (now, later) = payloads.split_at(take);
-            let (now_hashes, later_hashes) = hashes.split_at(take);
-            self.active.append(hasher, now, now_hashes);
+    pub(crate) fn append(&mut self, hasher: &Hasher, mut leaves: Leaves<'_>) {
+        while !leaves.hashes.is_empty() {
+            let now;
+            (now, leaves) = leaves.split_at(TWIG_LEN - self.active.len());
+            self.active.append(hasher, now);
             if let Some(root) = self.active.root().copied() {
                 let twig = Arc::new(std::mem::take(&mut self.active));
                 Arc::make_mut(&mut self.twigs).push(twig);
                 Arc::make_mut(&mut self.upper).push(hasher, root);
             }
-            (payloads, hashes) = (later, later_hashes);
         }
         self.head.leaf_count = self.leaves();
     }
@@ -290,6 +286,23 @@ impl<'a> Source<'a> {
             tx_num: TxNum(index << level),
             leaf_count: self.state.head.leaf_count,
         })
+    }
+
+    /// The tag of a leaf's transaction.
+    pub(crate) fn tag(&self, tx_num: TxNum) -> Result<Tag, Error> {
+        self.state.check_leaf(tx_num)?;
+        let leaf_count = self.state.head.leaf_count;
+        let missing = || Error::NoSuchLeaf { tx_num, leaf_count };
+        let twig = tx_num.twig_id();
+        if let Some(tail) = self.state.tail_twig(twig) {
+            let index = usize::try_from(tx_num.index_in_twig()).map_err(|_| missing())?;
+            return Ok(tail.tag(index));
+        }
+        if let Some(files) = self.state.sealed.snapshot() {
+            return Ok(files.tag(tx_num));
+        }
+        let segment = self.state.sealed.segment_of(twig).ok_or_else(missing)?;
+        Ok(segment.tag(tx_num)?)
     }
 
     /// A leaf with its link.

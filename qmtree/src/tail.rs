@@ -5,6 +5,7 @@
 
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{Digest, PAYLOAD_LEN, TWIG_LEAVES, TWIG_LEVEL, TreeHasher, level_tag};
+use qmtree_storage::{NO_TAG, Tag};
 use std::sync::Arc;
 
 /// log2 of the leaves in a chunk.
@@ -14,10 +15,42 @@ pub(crate) const CHUNK_LEAVES: usize = 1 << CHUNK_LEVEL;
 /// Leaves in a twig, as a length.
 pub(crate) const TWIG_LEN: usize = 1 << TWIG_LEVEL;
 
+/// Leaves as they are appended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leaves<'a> {
+    pub(crate) payloads: &'a [[u8; PAYLOAD_LEN]],
+    /// One for each leaf, or none at all.
+    pub(crate) tags: &'a [Tag],
+    pub(crate) hashes: &'a [Digest],
+}
+
+impl Leaves<'_> {
+    /// The first `len` leaves, or all if there are fewer, and the others.
+    pub(crate) fn split_at(&self, len: usize) -> (Self, Self) {
+        let len = len.min(self.hashes.len());
+        let (payloads, later_payloads) = self.payloads.split_at(len);
+        let (tags, later_tags) = self.tags.split_at(len.min(self.tags.len()));
+        let (hashes, later_hashes) = self.hashes.split_at(len);
+        let now = Self {
+            payloads,
+            tags,
+            hashes,
+        };
+        let later = Self {
+            payloads: later_payloads,
+            tags: later_tags,
+            hashes: later_hashes,
+        };
+        (now, later)
+    }
+}
+
 /// Up to 128 leaves and the complete nodes above them, levels 0 to 7.
 #[derive(Clone, Debug)]
 struct Chunk {
     payloads: Vec<[u8; PAYLOAD_LEN]>,
+    /// Shorter than the payloads where the leaves at the end have none.
+    tags: Vec<Tag>,
     levels: [Vec<Digest>; CHUNK_LEVEL as usize + 1],
 }
 
@@ -33,6 +66,7 @@ impl Chunk {
     fn new() -> Self {
         Self {
             payloads: Vec::with_capacity(CHUNK_LEAVES),
+            tags: Vec::new(),
             levels: std::array::from_fn(|level| Vec::with_capacity(CHUNK_LEAVES >> level)),
         }
     }
@@ -41,13 +75,29 @@ impl Chunk {
     fn copied(&self) -> Self {
         let mut copy = Self::new();
         copy.payloads.extend_from_slice(&self.payloads);
+        copy.add_tags(0, &self.tags);
         for (to, from) in copy.levels.iter_mut().zip(&self.levels) {
             to.extend_from_slice(from);
         }
         copy
     }
 
-    fn append(&mut self, hasher: &Hasher, payloads: &[[u8; PAYLOAD_LEN]], hashes: &[Digest]) {
+    /// Gives the leaves from place `from` on these tags.
+    fn add_tags(&mut self, from: usize, tags: &[Tag]) {
+        if !tags.is_empty() {
+            self.tags.reserve_exact(CHUNK_LEAVES - self.tags.len());
+            self.tags.resize(from, NO_TAG);
+            self.tags.extend_from_slice(tags);
+        }
+    }
+
+    fn append(&mut self, hasher: &Hasher, leaves: Leaves<'_>) {
+        let Leaves {
+            payloads,
+            tags,
+            hashes,
+        } = leaves;
+        self.add_tags(self.payloads.len(), tags);
         self.payloads.extend_from_slice(payloads);
         let [leaves, ..] = &mut self.levels;
         leaves.extend_from_slice(hashes);
@@ -62,6 +112,7 @@ impl Chunk {
 
     fn truncate(&mut self, len: usize) {
         self.payloads.truncate(len);
+        self.tags.truncate(len);
         for (nodes, level) in self.levels.iter_mut().zip(0..) {
             nodes.truncate(len >> level);
         }
@@ -90,17 +141,11 @@ impl TailTwig {
     }
 
     /// Appends leaves of which the twig has room for all.
-    pub(crate) fn append(
-        &mut self,
-        hasher: &Hasher,
-        mut payloads: &[[u8; PAYLOAD_LEN]],
-        mut hashes: &[Digest],
-    ) {
-        while !hashes.is_empty() {
+    pub(crate) fn append(&mut self, hasher: &Hasher, mut leaves: Leaves<'_>) {
+        while !leaves.hashes.is_empty() {
             let room = CHUNK_LEAVES - self.len() % CHUNK_LEAVES;
-            let take = room.min(hashes.len());
-            let (now, later) = payloads.split_at(take);
-            let (now_hashes, later_hashes) = hashes.split_at(take);
+            let now;
+            (now, leaves) = leaves.split_at(room);
             if room == CHUNK_LEAVES {
                 self.chunks.push(Arc::new(Chunk::new()));
             }
@@ -108,14 +153,13 @@ impl TailTwig {
                 return;
             };
             match Arc::get_mut(last) {
-                Some(chunk) => chunk.append(hasher, now, now_hashes),
+                Some(chunk) => chunk.append(hasher, now),
                 None => {
                     let mut chunk = last.copied();
-                    chunk.append(hasher, now, now_hashes);
+                    chunk.append(hasher, now);
                     *last = Arc::new(chunk);
                 }
             }
-            (payloads, hashes) = (later, later_hashes);
         }
         self.extend_levels(hasher);
     }
@@ -180,6 +224,33 @@ impl TailTwig {
         self.chunks.iter().map(|chunk| &*chunk.payloads)
     }
 
+    /// The tag of a leaf by its index inside the twig.
+    pub(crate) fn tag(&self, index: usize) -> Tag {
+        let chunk = self.chunks.get(index / CHUNK_LEAVES);
+        let tag = chunk.and_then(|chunk| chunk.tags.get(index % CHUNK_LEAVES));
+        tag.copied().unwrap_or(NO_TAG)
+    }
+
+    /// The tags of each chunk, with the place of its first leaf inside the twig. Leaves behind the
+    /// last tag of a chunk have none.
+    pub(crate) fn tag_pieces(&self) -> impl DoubleEndedIterator<Item = (usize, &[Tag])> {
+        let pieces = self.chunks.iter().enumerate();
+        pieces.map(|(place, chunk)| (place * CHUNK_LEAVES, &*chunk.tags))
+    }
+
+    /// The tag of each leaf of a complete twig; `None` if no leaf has one.
+    pub(crate) fn tags(&self) -> Option<Vec<Tag>> {
+        let mut tags = Vec::new();
+        for (place, piece) in self.tag_pieces() {
+            if piece.iter().any(|tag| *tag != NO_TAG) {
+                tags.resize(TWIG_LEN, NO_TAG);
+                let slots = tags.iter_mut().skip(place);
+                slots.zip(piece).for_each(|(slot, tag)| *slot = *tag);
+            }
+        }
+        (!tags.is_empty()).then_some(tags)
+    }
+
     /// All payloads and all leaf hashes, in order.
     pub(crate) fn leaves(&self) -> (Vec<[u8; PAYLOAD_LEN]>, Vec<Digest>) {
         let mut payloads = Vec::with_capacity(self.len());
@@ -213,8 +284,14 @@ mod tests {
                 let mut shared = Vec::new();
                 for (payloads, hashes) in payloads.chunks(step).zip(hashes.chunks(step)) {
                     shared.push((twig.len(), twig.clone()));
-                    twig.append(&hasher, payloads, hashes);
+                    let leaves = Leaves {
+                        payloads,
+                        tags: &[],
+                        hashes,
+                    };
+                    twig.append(&hasher, leaves);
                 }
+                assert_eq!(twig.tags(), None);
                 assert!(twig.root().is_some());
                 shared.push((2048, twig.clone()));
                 for cut in [2047, 1500, 128, 127, 1, 0] {
@@ -233,6 +310,46 @@ mod tests {
                         }
                     }
                 }
+            }
+        }
+    }
+    #[test]
+    fn tags_stay_with_their_leaves_whatever_the_steps() {
+        let hasher = Hasher::new(Profile::Blake3);
+        let tag = |leaf: usize| (leaf as u64 + 1).to_be_bytes();
+        for step in [1, 3, 100, 128, 129, 1000, 2048] {
+            let (mut twig, mut model) = (TailTwig::default(), Vec::new());
+            let mut copies = Vec::new();
+            for (turn, from) in (0..TWIG_LEN).step_by(step).enumerate() {
+                let len = step.min(TWIG_LEN - from);
+                // Every third piece has no tags at all.
+                let tags: Vec<Tag> = match turn % 3 {
+                    0 => Vec::new(),
+                    _ => (from..from + len).map(tag).collect(),
+                };
+                let leaves = Leaves {
+                    payloads: &vec![[0; 96]; len],
+                    tags: &tags,
+                    hashes: &vec![[0; 32]; len],
+                };
+                twig.append(&hasher, leaves);
+                model.extend_from_slice(&tags);
+                model.resize(from + len, NO_TAG);
+                copies.push((twig.clone(), model.clone()));
+            }
+            for cut in [2047, 1500, 128, 127, 0] {
+                twig.truncate(cut);
+                model.truncate(cut);
+                copies.push((twig.clone(), model.clone()));
+            }
+            for (twig, model) in copies.iter().step_by(1 + copies.len() / 20) {
+                let found: Vec<Tag> = (0..twig.len()).map(|i| twig.tag(i)).collect();
+                assert_eq!(found, *model, "step {step}");
+                assert_eq!(twig.tag(twig.len()), NO_TAG);
+                let mut padded = model.clone();
+                padded.resize(TWIG_LEN, NO_TAG);
+                let any = padded.iter().any(|tag| *tag != NO_TAG);
+                assert_eq!(twig.tags(), any.then_some(padded), "step {step}");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Reading at a head.
 
 use crate::error::Error;
+use crate::observe;
 use crate::state::{Source, State};
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
@@ -127,7 +128,9 @@ impl View {
     /// [`Error::Shape`] if that tree has no such leaf, [`Error::NoSuchBlock`];
     /// [`Error::Segment`] if the leaf is pruned or damaged.
     pub fn prove_inclusion(&self, tx_num: TxNum, at: At) -> Result<InclusionProof, Error> {
-        Ok(self.prover_at(at)?.inclusion(tx_num)?)
+        observe::prove("inclusion", 1, || {
+            Ok(self.prover_at(at)?.inclusion(tx_num)?)
+        })
     }
 
     /// A leaf with the proof of its position: all that a verifier needs beside the head.
@@ -144,7 +147,9 @@ impl View {
     /// # Errors
     /// As [`prove_inclusion`](Self::prove_inclusion); also if the range is empty.
     pub fn prove_range(&self, range: Range<TxNum>, at: At) -> Result<RangeProof, Error> {
-        Ok(self.prover_at(at)?.range(range.start, range.end)?)
+        observe::prove("range", 1, || {
+            Ok(self.prover_at(at)?.range(range.start, range.end)?)
+        })
     }
 
     /// A run of leaves with the proof of their positions.
@@ -169,7 +174,7 @@ impl View {
     /// # Errors
     /// As [`prove_inclusion`](Self::prove_inclusion); also if there are none or they do not ascend.
     pub fn prove_multi(&self, tx_nums: &[TxNum], at: At) -> Result<MultiProof, Error> {
-        Ok(self.prover_at(at)?.multi(tx_nums)?)
+        observe::prove("multi", 1, || Ok(self.prover_at(at)?.multi(tx_nums)?))
     }
 
     /// Proves the position of each leaf by itself, on all threads of rayon's pool.
@@ -177,6 +182,10 @@ impl View {
     /// # Errors
     /// As [`prove_inclusion`](Self::prove_inclusion), for one of the leaves that fail.
     pub fn prove_many(&self, tx_nums: &[TxNum], at: At) -> Result<Vec<InclusionProof>, Error> {
+        observe::prove("inclusion", tx_nums.len(), || self.prove_each(tx_nums, at))
+    }
+
+    fn prove_each(&self, tx_nums: &[TxNum], at: At) -> Result<Vec<InclusionProof>, Error> {
         let parts = tx_nums.par_chunks(PROOFS_PER_TASK).map(|tx_nums| {
             let prover = self.prover_at(at)?;
             tx_nums
@@ -192,8 +201,10 @@ impl View {
     /// # Errors
     /// [`Error::NoSuchBlock`]; [`Error::Shape`] if the older log is empty or not smaller.
     pub fn prove_consistency(&self, old_block: u64, at: At) -> Result<ConsistencyProof, Error> {
-        let old = self.state.block_end(old_block)?.leaf_count;
-        Ok(self.prover_at(at)?.consistency(old)?)
+        observe::prove("consistency", 1, || {
+            let old = self.state.block_end(old_block)?.leaf_count;
+            Ok(self.prover_at(at)?.consistency(old)?)
+        })
     }
 
     fn source(&self) -> Source<'_> {

@@ -2,6 +2,7 @@
 
 use crate::commit::Scratch;
 use crate::error::Error;
+use crate::observe;
 use crate::open::Opened;
 use crate::options::{Durability, Options};
 use crate::seal::Sealing;
@@ -10,7 +11,7 @@ use crate::view::View;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::Head;
-use qmtree_storage::{DatabaseLock, JournalState, JournalWriter, prune_segment};
+use qmtree_storage::{DatabaseLock, JournalError, JournalState, JournalWriter, prune_segment};
 use std::sync::Arc;
 
 /// What changes a database. Everything it does goes through [`run`](Self::run).
@@ -78,6 +79,9 @@ impl Writer {
         self.poisoned = true;
         let result = operation(self);
         self.poisoned = self.touched && result.is_err();
+        if self.poisoned {
+            observe::poisoned();
+        }
         result
     }
 
@@ -103,15 +107,22 @@ impl Writer {
 
     pub(crate) fn sync(&mut self) -> Result<(), Error> {
         self.touch();
-        self.journal.sync()?;
+        self.sync_journal()?;
         self.unsynced_blocks = 0;
         Ok(())
+    }
+
+    pub(crate) fn sync_journal(&mut self) -> Result<(), JournalError> {
+        match self.journal.is_durable() {
+            true => self.journal.sync(),
+            false => observe::sync(|| self.journal.sync()),
+        }
     }
 
     /// Syncs, and leaves a record that says so.
     pub(crate) fn attest(&mut self) -> Result<(), Error> {
         self.touch();
-        self.journal.attest()?;
+        observe::sync(|| self.journal.attest())?;
         self.unsynced_blocks = 0;
         Ok(())
     }
@@ -155,6 +166,7 @@ impl Writer {
         self.state.head = head;
         self.state.last_leaf_hash = last_leaf_hash.0;
         self.sync_if_due()?;
+        observe::unwound(dropped);
         Ok(head)
     }
 
@@ -174,6 +186,7 @@ impl Writer {
                 let segment = prune_segment(&*self.opened.disk, &segment)?;
                 Arc::make_mut(&mut self.state.sealed).replace(place, Arc::new(segment));
                 pruned += 1;
+                observe::pruned_segment();
             }
         }
         Ok(pruned)

@@ -468,12 +468,15 @@ fn a_database_that_is_opened_for_every_block_is_the_same() {
     let (at_once, by_one) = (folder.path().join("a"), folder.path().join("b"));
     let counts = [5, 0, 2043, 1, 0, 700, 3000, 0, 2, 4096, 1, 600, 1, 2, 3];
     let options = options().with_parallel(false);
-    let mut db = Db::create(&at_once, identity(), options.clone()).unwrap();
-    drop(Db::create(&by_one, identity(), options.clone()).unwrap());
+    // Journal files that are made twice differ in their salts only.
+    let disk: Arc<dyn Disk> = Arc::new(HookedDisk::new(RealDisk, Arc::new(())));
+    let create = |dir| Db::create_on(Arc::clone(&disk), dir, identity(), options.clone()).unwrap();
+    let mut db = create(&at_once);
+    drop(create(&by_one));
     for (count, block) in counts.into_iter().zip(0..) {
         let head = append(&mut db, 0, count).unwrap();
         // Dropped: closing would add a record each time. Only the last one closes, as the other does.
-        let mut again = Db::open(&by_one, options.clone()).unwrap();
+        let mut again = Db::open_on(Arc::clone(&disk), &by_one, options.clone()).unwrap();
         assert_eq!(append(&mut again, 0, count).unwrap(), head);
         if block + 1 == counts.len() as u64 {
             again.close().unwrap();

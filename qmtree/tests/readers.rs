@@ -13,7 +13,7 @@ use common::hooked::{Change, Hook, HookedDisk};
 use common::{Rng, first_readable, identity, leaves};
 use qmtree::proofs::{Head, TxNum};
 use qmtree::{At, Db, Durability, Error, Options, Reader, View};
-use qmtree_storage::RealDisk;
+use qmtree_storage::{Disk, RealDisk};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io;
 use std::path::Path;
@@ -365,11 +365,13 @@ fn run_same_script(journal_file_len_bytes: u64, parallel: bool) -> BTreeMap<Stri
         .with_durability(Durability::Immediate)
         .with_journal_file_len_bytes(journal_file_len_bytes)
         .with_parallel(parallel);
-    let mut db = Db::create(&dir, identity(), options.clone()).unwrap();
+    // Journal files that are made twice differ in their salts only.
+    let disk: Arc<dyn Disk> = Arc::new(HookedDisk::new(RealDisk, Arc::new(())));
+    let mut db = Db::create_on(Arc::clone(&disk), &dir, identity(), options.clone()).unwrap();
     same_script(&mut db);
     db.close().unwrap();
     // One thread seals at once, the other behind the writer: let both catch up.
-    let mut db = Db::open(&dir, options.with_parallel(false)).unwrap();
+    let mut db = Db::open_on(disk, &dir, options.with_parallel(false)).unwrap();
     let next = db.head().block_number + 1;
     db.append_block(next, &leaves(0, next, 1)).unwrap();
     db.close().unwrap();

@@ -1,7 +1,7 @@
 //! The one place where our files come into being, are renamed or go away.
 
 use crate::io::{Disk, DiskFile};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// Ending of the names of files that are being made.
@@ -58,6 +58,43 @@ pub fn create_folder(disk: &dyn Disk, path: &Path) -> io::Result<()> {
         .iter()
         .rev()
         .try_for_each(|folder| disk.sync_dir(parent_of(folder)))
+}
+
+/// Gives a sealed file a second name, or copies it where the disk cannot. Durable once the folder
+/// of `to` is synced.
+///
+/// # Errors
+/// The disk's, of the kind [`io::ErrorKind::NotFound`] if the file is not there any more.
+pub(crate) fn link_or_copy(disk: &dyn Disk, from: &Path, to: &Path) -> io::Result<()> {
+    match disk.hard_link(from, to) {
+        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists) => {
+            write_copy(disk, &disk.map(from)?, to)
+        }
+        linked => linked,
+    }
+}
+
+/// Copies a file that may be growing, as it is now. Durable as [`link_or_copy`].
+///
+/// # Errors
+/// The disk's.
+pub(crate) fn copy(disk: &dyn Disk, from: &Path, to: &Path) -> io::Result<()> {
+    write_copy(disk, &disk.read(from)?, to)
+}
+
+fn write_copy(disk: &dyn Disk, bytes: &[u8], to: &Path) -> io::Result<()> {
+    let mut file = disk.create_new(to)?;
+    file.append(bytes)?;
+    file.sync()
+}
+
+/// Gives a folder its name for good, once all that is in it is durable.
+///
+/// # Errors
+/// The disk's.
+pub(crate) fn rename_folder(disk: &dyn Disk, from: &Path, to: &Path) -> io::Result<()> {
+    disk.rename(from, to)?;
+    disk.sync_dir(parent_of(to))
 }
 
 /// Unlinks the files in a folder that were being made when a crash came, and returns how many.

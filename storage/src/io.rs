@@ -4,6 +4,7 @@
 //! synced, so that tests can cut the power at every step.
 
 use std::fmt::Debug;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,7 +50,20 @@ pub trait Disk: Debug + Send + Sync {
     /// True if there is a file or folder of this name.
     fn exists(&self, path: &Path) -> bool;
 
-    /// Renames a file within its folder; durable once the folder is synced. `to` must not exist.
+    /// Gives a sealed file a second name, which may be in another folder; durable once that is
+    /// synced. `to` must not exist.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] if there is no such file, [`io::ErrorKind::AlreadyExists`] if
+    /// `to` exists. Any other error says that this disk does not link the two, as a disk without
+    /// links does, and then the caller copies.
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _ = (from, to);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Renames a file or a folder within its folder; durable once that is synced. `to` must not
+    /// exist.
     ///
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`] if it exists; others as the operating system says.
@@ -60,6 +74,12 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// The operating system's.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes an empty folder; durable once the folder that it lies in is synced.
+    ///
+    /// # Errors
+    /// The operating system's, also if it is not empty.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
 
     /// Makes earlier renames, creations and removals in a folder durable.
     ///
@@ -73,6 +93,13 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] if another has it; others as the operating system says.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>>;
+
+    /// A number that whoever chooses the content of files cannot foresee. A disk for tests may give
+    /// the same one each time.
+    fn salt(&self) -> u32 {
+        let [a, b, c, d, ..] = RandomState::new().hash_one(0).to_le_bytes();
+        u32::from_le_bytes([a, b, c, d])
+    }
 }
 
 /// A file that is open for appending.

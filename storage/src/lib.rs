@@ -9,9 +9,11 @@
 //! | database header | [`write_database_header`] | [`read_database_header`] | whole or absent |
 //! | journal | [`JournalWriter`] | [`recover`] | a torn tail is told apart from damage |
 //! | segments | [`write_segment`], [`prune_segment`] | [`list_segments`], [`Segment`] | whole or absent |
+//! | checkpoint | [`write_checkpoint`] | as a database | whole or absent |
 //! | index | [`Index::apply`] | [`Index::get`] | at an earlier block |
 #![deny(unsafe_code)]
 
+mod checkpoint;
 mod database;
 mod durable;
 mod header;
@@ -22,12 +24,14 @@ mod journal;
 mod mmap;
 mod real_disk;
 mod segment;
+mod tag;
 
 pub mod snapshot;
 
 #[doc(hidden)]
 pub mod sim;
 
+pub use checkpoint::{CheckpointError, write_checkpoint};
 pub use database::{
     DATABASE_FILE, DatabaseLock, JOURNAL_FOLDER, LOCK_FILE, LockError, SEGMENTS_FOLDER,
     lock_database, read_database_header, write_database_header,
@@ -47,5 +51,6 @@ pub use real_disk::RealDisk;
 pub use segment::{
     AnchoredTwig, BlockEnd, ContentsError, DerivedTwig, Group, Listing, Part, SealableTwig,
     Segment, SegmentError, Twig, TwigLanes, list as list_segments, prune as prune_segment,
-    write_segment,
+    write_roots, write_segment,
 };
+pub use tag::{NO_TAG, TAG_LEN, Tag, tag_of};

@@ -53,6 +53,10 @@ impl Disk for RealDisk {
         path.exists()
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is what `durable` calls")]
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         // Not atomic, and need not be: the lock of the database keeps other writers out.
@@ -64,6 +68,10 @@ impl Disk for RealDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
     }
 
     #[cfg(unix)]
@@ -165,6 +173,25 @@ mod tests {
         RealDisk.rename(&a, &b).unwrap();
         RealDisk.sync_dir(dir.path()).unwrap();
         assert!(!RealDisk.exists(&a) && RealDisk.exists(&b));
+    }
+
+    #[test]
+    fn a_link_shares_the_bytes_and_outlives_the_first_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (dir.path().join("a"), dir.path().join("folder/b"));
+        RealDisk.create_new(&a).unwrap().append(b"sealed").unwrap();
+        let kind = |linked: io::Result<()>| linked.unwrap_err().kind();
+        assert_eq!(kind(RealDisk.hard_link(&a, &b)), io::ErrorKind::NotFound);
+        RealDisk.create_dir_all(&dir.path().join("folder")).unwrap();
+        RealDisk.hard_link(&a, &b).unwrap();
+        let exists = io::ErrorKind::AlreadyExists;
+        assert_eq!(kind(RealDisk.hard_link(&a, &b)), exists);
+        RealDisk.remove(&a).unwrap();
+        assert_eq!(RealDisk.read(&b).unwrap(), b"sealed");
+        RealDisk.remove_dir(b.parent().unwrap()).unwrap_err();
+        RealDisk.remove(&b).unwrap();
+        RealDisk.remove_dir(b.parent().unwrap()).unwrap();
+        assert!(!RealDisk.exists(b.parent().unwrap()));
     }
 
     #[test]

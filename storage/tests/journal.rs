@@ -9,7 +9,7 @@ mod common;
 
 use common::{
     IDENTITY, Op, OwnedRecord, append_block, apply, create, empty, folder, payloads, read, state,
-    written,
+    tags, written,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -40,6 +40,7 @@ fn what_was_written_is_read_back_in_order() {
     let block = |first_tx_num, to, after| OwnedRecord::Block {
         first_tx_num,
         payloads: payloads(first_tx_num, to),
+        tags: Vec::new(),
         after,
     };
     let expected = [
@@ -60,11 +61,65 @@ fn a_database_can_unwind_to_nothing_and_start_at_another_block() {
     let mut writer = resume(&disk);
     writer.append_unwind(empty()).unwrap();
     let next = state(77, 1);
-    writer.begin_block(&payloads(0, 1)).unwrap();
+    writer.begin_block(&payloads(0, 1), &[]).unwrap();
     writer
         .finish_block(&next.head, next.last_leaf_hash)
         .unwrap();
     assert_eq!(read(&disk).unwrap().0.state, next);
+}
+
+#[test]
+fn tags_come_back_with_their_block() {
+    let disk = SimDisk::new();
+    let mut writer = create(&disk).unwrap();
+    let (next, after) = (state(1, 3), state(2, 5));
+    writer.begin_block(&payloads(0, 3), &tags(0, 3)).unwrap();
+    writer
+        .finish_block(&next.head, next.last_leaf_hash)
+        .unwrap();
+    writer.begin_block(&payloads(3, 5), &[]).unwrap();
+    writer
+        .finish_block(&after.head, after.last_leaf_hash)
+        .unwrap();
+    let (_, records) = read(&disk).unwrap();
+    let found = records.into_iter().map(|(_, record)| match record {
+        OwnedRecord::Block { tags, .. } => tags,
+        OwnedRecord::Unwind { .. } => panic!("no unwind was written"),
+    });
+    assert_eq!(found.collect::<Vec<_>>(), [tags(0, 3), Vec::new()]);
+}
+
+#[test]
+#[should_panic = "one tag for each leaf"]
+fn as_many_tags_as_leaves_or_none() {
+    let mut writer = create(&SimDisk::new()).unwrap();
+    let _ = writer.begin_block(&payloads(0, 3), &tags(0, 2));
+}
+
+#[test]
+fn every_file_of_a_real_disk_has_another_salt() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer =
+        JournalWriter::create(Arc::new(RealDisk), dir.path(), IDENTITY, 0, empty()).unwrap();
+    append_block(&mut writer, 1).unwrap();
+    writer.rotate().unwrap();
+    append_block(&mut writer, 1).unwrap();
+    let salts = writer.files().map(|file| {
+        let bytes = std::fs::read(&file.path).unwrap();
+        <[u8; 4]>::try_from(&bytes[164..168]).unwrap()
+    });
+    let salts: Vec<_> = salts.collect();
+    assert_ne!(salts[0], salts[1]);
+    // What is behind a torn tail of the newest file goes on with the salt of that file.
+    let recovered = recover(&RealDisk, dir.path(), IDENTITY, |_, _| {
+        Ok::<(), JournalError>(())
+    });
+    let mut writer = JournalWriter::resume(Arc::new(RealDisk), recovered.unwrap()).unwrap();
+    append_block(&mut writer, 2).unwrap();
+    let recovered = recover(&RealDisk, dir.path(), IDENTITY, |_, _| {
+        Ok::<(), JournalError>(())
+    });
+    assert_eq!(recovered.unwrap().next_seq, 3);
 }
 
 #[test]
@@ -142,9 +197,9 @@ fn a_block_that_was_not_finished_never_was() {
     let disk = SimDisk::new();
     let mut writer = create(&disk).unwrap();
     append_block(&mut writer, 1).unwrap();
-    writer.begin_block(&payloads(1, 3)).unwrap();
+    writer.begin_block(&payloads(1, 3), &[]).unwrap();
     for result in [
-        writer.begin_block(&[]),
+        writer.begin_block(&[], &[]),
         writer.sync(),
         writer.rotate(),
         writer.append_unwind(empty()),
@@ -171,7 +226,7 @@ fn what_cannot_follow_is_refused() {
     assert_refused(writer.append_unwind(state(2, 2)), forward);
     // A refused unwind left no bytes behind.
     append_block(&mut writer, 1).unwrap();
-    writer.begin_block(&payloads(3, 4)).unwrap();
+    writer.begin_block(&payloads(3, 4), &[]).unwrap();
     let (four, found) = (state(3, 5), 5);
     let result = writer.finish_block(&four.head, four.last_leaf_hash);
     assert_refused(result, Contradiction::LeafCount { found, expected: 4 });
@@ -310,7 +365,7 @@ fn a_real_disk_does_the_same() {
     ] {
         apply(&mut writer, op).unwrap();
     }
-    writer.begin_block(&payloads(903, 910)).unwrap();
+    writer.begin_block(&payloads(903, 910), &[]).unwrap();
     drop(writer);
     let none = |_, _: JournalRecord<'_>| Ok::<(), JournalError>(());
     let recovered = recover(&*disk, &folder, IDENTITY, none).unwrap();

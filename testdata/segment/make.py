@@ -5,7 +5,8 @@
 
 The segment holds twigs 1 and 2 of the log of test leaves (../README.md), chain 1, scheme 1. Blocks start with number 5,
 have 100 leaves each and none where the number divides by 7; block b has b - 5 entries and, but for block 5, the state
-root keccak256(b in 8 bytes, big-endian). A file of 418 KB is pinned by its parts that are not hashes or payload, in
+root keccak256(b in 8 bytes, big-endian). Leaf t has a tag if it is in twig 2 and t is odd: the first 8 bytes of
+keccak256("tx" || t in 8 bytes, big-endian). A file of 451 KB is pinned by its parts that are not hashes or payload, in
 hex, and by the keccak256 of it all.
 """
 
@@ -58,6 +59,14 @@ def levels(profile, leaf_hashes):
     return result
 
 
+def tag(t):
+    return keccak256(b"tx" + t.to_bytes(8, "big"))[:8] if t // LEAVES == 2 and t % 2 else bytes(8)
+
+
+def tags(twig_id):
+    return b"".join(map(tag, range(twig_id * LEAVES, (twig_id + 1) * LEAVES)))
+
+
 def twig(profile, twig_id, previous):
     """The bytes of a twig, its root, and the hash of its last leaf."""
     payloads = [payload(t) for t in range(twig_id * LEAVES, (twig_id + 1) * LEAVES)]
@@ -66,7 +75,7 @@ def twig(profile, twig_id, previous):
     body = b"".join(payloads)
     anchors = b"".join([previous] + hashes[GROUP - 1 : LEAVES - 1 : GROUP])
     nodes = b"".join(b"".join(nodes_of[level]) for level in range(11, 3, -1))
-    header = struct.pack("<IIIIQQ", crc32c(body), crc32c(anchors), crc32c(nodes), 0, twig_id, 0)
+    header = struct.pack("<IIIIQQ", crc32c(body), crc32c(anchors), crc32c(nodes), crc32c(tags(twig_id)), twig_id, 0)
     data = body + anchors + header + nodes
     assert len(data) == 208_896
     return data, nodes_of[11][0], hashes[-1]
@@ -103,16 +112,19 @@ def segment(profile):
 
 
 def form(profile, content, anchor, end, twigs, roots, first_block, table):
-    header = b"QMSEGMNT" + struct.pack("<IBBBBQ", 1, profile.id, 1, 11, 4, 1) + bytes([1, content]) + bytes(6)
+    has_tags = content
+    tag_part = b"".join(map(tags, range(FIRST_TWIG, FIRST_TWIG + TWIGS))) if has_tags else b""
+    header = b"QMSEGMNT" + struct.pack("<IBBBBQ", 1, profile.id, 1, 11, 4, 1) + bytes([1, content, has_tags]) + bytes(5)
     header += struct.pack("<QQQQ", FIRST_TWIG, TWIGS, first_block, len(table) // 80) + anchor + end
     crc = struct.pack("<I", crc32c(header + bytes(4092 - len(header))))
-    length = 4096 + sum(map(len, twigs)) + len(roots) + len(table) + 32
+    length = 4096 + sum(map(len, twigs)) + len(tag_part) + len(roots) + len(table) + 32
     tail = struct.pack("<IIQQ", crc32c(roots + table), 0, length, 0) + b"QMSEGEND"
-    whole = header + bytes(4092 - len(header)) + crc + b"".join(twigs) + roots + table + tail
+    whole = header + bytes(4092 - len(header)) + crc + b"".join(twigs) + tag_part + roots + table + tail
     assert len(whole) == length
     parts = {"name": f"{FIRST_TWIG:016x}-{TWIGS:016x}.{'qms' if content else 'qmp'}", "length": str(length)}
     parts |= {"header 0..128": header.hex(), "header 4092..4096": crc.hex()}
     parts |= {f"twig {i} header": data[200_704:200_736].hex() for i, data in enumerate(twigs, FIRST_TWIG)}
+    parts |= {"tags": keccak256(tag_part).hex()} if has_tags else {}
     parts |= {"twig roots": roots.hex(), "blocks": keccak256(table).hex(), "tail": tail.hex()}
     return parts | {"file": keccak256(whole).hex()}
 

@@ -43,6 +43,10 @@ pub(crate) struct BenchAppend {
     /// When a block survives a power loss: immediate, grouped:N (blocks) or buffered.
     #[arg(long, value_name = "MODE", default_value = "buffered", value_parser = parse_durability)]
     durability: Durability,
+    /// Put the same leaves into RocksDB too, synced and not synced, a round each.
+    #[cfg(feature = "rocksdb")]
+    #[arg(long)]
+    rocksdb: bool,
     /// New folder for the database, which is kept; a temporary one if not given.
     #[arg(long, value_name = "DIR")]
     db: Option<PathBuf>,
@@ -72,7 +76,20 @@ struct Report {
     close_millis: f64,
     cpu_seconds: Option<f64>,
     #[serde(flatten)]
+    rocksdb: Option<RocksDb>,
+    #[serde(flatten)]
     machine: Machine,
+}
+
+/// What RocksDB did with the same leaves in the same rounds; `--rocksdb` asks for it.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RocksDb {
+    rocksdb_synced_leaves_per_second: f64,
+    rocksdb_unsynced_leaves_per_second: f64,
+    /// Median over the rounds of our speed by RocksDB's.
+    ratio_to_rocksdb_synced: f64,
+    ratio_to_rocksdb_unsynced: f64,
 }
 
 /// What one round took.
@@ -82,6 +99,8 @@ struct Round {
     chain_seconds: f64,
     append_seconds: f64,
     cpu_seconds: Option<f64>,
+    /// Synced, and not synced.
+    rocksdb_seconds: Option<[f64; 2]>,
 }
 
 impl BenchAppend {
@@ -122,6 +141,7 @@ impl BenchAppend {
             seconds,
             close_millis,
             cpu_seconds: rounds.iter().map(|round| round.cpu_seconds).sum(),
+            rocksdb: RocksDb::of(&rounds),
             machine,
         })
     }
@@ -134,6 +154,7 @@ impl BenchAppend {
         });
         let mut random = Random::new();
         let mut chain = Chain::new(self.profile.profile());
+        let mut yardstick = Yardsticks::create(self, place)?;
         let blocks = self.leaves.div_ceil(self.block_leaves).div_ceil(ROUNDS);
         let round_leaves = blocks.saturating_mul(self.block_leaves);
         let (mut rounds, mut done, mut number) = (Vec::new(), 0, 0);
@@ -149,11 +170,13 @@ impl BenchAppend {
             // Unwinding to the newest block drops nothing, and waits until the segment that is
             // being written is done: the chain of the next round must not hide its cost.
             db.unwind_to(number - 1).map_err(place.failed())?;
+            let append_seconds = start.elapsed().as_secs_f64();
             rounds.push(Round {
                 leaves: leaves as f64,
                 chain_seconds,
-                append_seconds: start.elapsed().as_secs_f64(),
+                append_seconds,
                 cpu_seconds: cpu_seconds().zip(cpu).map(|(after, before)| after - before),
+                rocksdb_seconds: yardstick.measure(&blocks)?,
             });
             done += leaves;
             progress.set(done);
@@ -193,6 +216,18 @@ impl BenchAppend {
             "chain limit      {:>7.3} M  one thread, best round",
             report.chain_limit_leaves_per_second / 1e6
         ))?;
+        if let Some(rocksdb) = report.rocksdb {
+            say(format_args!(
+                "rocksdb synced   {:>7.3} M   ratio to it {:.2}, median of rounds",
+                rocksdb.rocksdb_synced_leaves_per_second / 1e6,
+                rocksdb.ratio_to_rocksdb_synced
+            ))?;
+            say(format_args!(
+                "rocksdb          {:>7.3} M   ratio to it {:.2}, median of rounds",
+                rocksdb.rocksdb_unsynced_leaves_per_second / 1e6,
+                rocksdb.ratio_to_rocksdb_unsynced
+            ))?;
+        }
         match report.bytes_per_leaf {
             Some(bytes) => say(format_args!(
                 "bytes a leaf     {bytes:>7.1}   of {} sealed leaves",
@@ -204,6 +239,80 @@ impl BenchAppend {
             "journal          {:>7.1} MiB",
             report.journal_bytes as f64 / f64::from(1 << 20)
         ))
+    }
+}
+
+impl RocksDb {
+    /// `None` if it was not measured.
+    fn of(rounds: &[Round]) -> Option<Self> {
+        let mut kinds = [Vec::new(), Vec::new()];
+        let mut seconds = [0.0; 2];
+        for round in rounds {
+            for ((ratios, sum), took) in kinds
+                .iter_mut()
+                .zip(&mut seconds)
+                .zip(round.rocksdb_seconds?)
+            {
+                ratios.push(took / round.append_seconds);
+                *sum += took;
+            }
+        }
+        let leaves: f64 = rounds.iter().map(|round| round.leaves).sum();
+        let [synced, unsynced] = seconds.map(|seconds| leaves / seconds);
+        let [to_synced, to_unsynced] = kinds.map(|ratios| Samples::new(ratios).median());
+        Some(Self {
+            rocksdb_synced_leaves_per_second: synced,
+            rocksdb_unsynced_leaves_per_second: unsynced,
+            ratio_to_rocksdb_synced: to_synced,
+            ratio_to_rocksdb_unsynced: to_unsynced,
+        })
+    }
+}
+
+/// RocksDB, synced and not synced, if the build has it and it is asked for.
+#[derive(Debug)]
+struct Yardsticks {
+    #[cfg(feature = "rocksdb")]
+    of: Option<[super::rocksdb::Yardstick; 2]>,
+}
+
+#[cfg(feature = "rocksdb")]
+impl Yardsticks {
+    /// Beside the database, so that all write to the same disk.
+    fn create(bench: &BenchAppend, place: &Place) -> Result<Self, CliError> {
+        use super::rocksdb::Yardstick;
+        let create = |name: &str, sync| Yardstick::create(&place.beside(name), sync);
+        Ok(Self {
+            of: match bench.rocksdb {
+                true => Some([create("synced", true)?, create("unsynced", false)?]),
+                false => None,
+            },
+        })
+    }
+
+    fn measure(&mut self, blocks: &[Vec<LeafPayload>]) -> Result<Option<[f64; 2]>, CliError> {
+        match &mut self.of {
+            Some([synced, unsynced]) => {
+                Ok(Some([synced.measure(blocks)?, unsynced.measure(blocks)?]))
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+#[cfg(not(feature = "rocksdb"))]
+#[expect(
+    clippy::unnecessary_wraps,
+    clippy::unused_self,
+    reason = "the shape of the build that has RocksDB"
+)]
+impl Yardsticks {
+    fn create(_: &BenchAppend, _: &Place) -> Result<Self, CliError> {
+        Ok(Self {})
+    }
+
+    fn measure(&mut self, _: &[Vec<LeafPayload>]) -> Result<Option<[f64; 2]>, CliError> {
+        Ok(None)
     }
 }
 

@@ -7,7 +7,10 @@ mod leaves;
 mod machine;
 mod place;
 mod prove;
+#[cfg(feature = "rocksdb")]
+mod rocksdb;
 mod samples;
+mod snapshot;
 
 use crate::error::CliError;
 use clap::{Args, Subcommand};
@@ -25,6 +28,7 @@ pub(crate) struct Bench {
 enum What {
     Append(append::BenchAppend),
     Prove(prove::BenchProve),
+    Snapshot(snapshot::BenchSnapshot),
 }
 
 impl Bench {
@@ -32,6 +36,7 @@ impl Bench {
         match &self.what {
             What::Append(bench) => bench.run(),
             What::Prove(bench) => bench.run(),
+            What::Snapshot(bench) => bench.run(),
         }
     }
 }

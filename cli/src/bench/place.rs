@@ -38,6 +38,14 @@ impl Place {
         &self.db
     }
 
+    /// A folder that goes with the bench, named after the database and lying beside it.
+    #[cfg(feature = "rocksdb")]
+    pub(super) fn beside(&self, name: &str) -> PathBuf {
+        let mut path = self.db.as_os_str().to_owned();
+        path.push(format!(".rocksdb-{name}"));
+        path.into()
+    }
+
     pub(super) fn failed(&self) -> impl Fn(qmtree::Error) -> CliError + use<> {
         in_database(&self.db)
     }

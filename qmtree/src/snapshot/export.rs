@@ -1,6 +1,6 @@
 //! From a database to snapshot files.
 
-use super::plan::{Progress, advance};
+use super::plan::{Progress, advance, has_any};
 use super::refusal::SnapshotRefusal;
 use super::set::SnapshotSet;
 use crate::db::Db;
@@ -14,7 +14,10 @@ use qmtree_storage::snapshot::{
     SnapshotFile, SnapshotHeader, SnapshotName, SnapshotParts, newest_manifest, read_manifest,
     write_manifest, write_snapshot,
 };
-use qmtree_storage::{Disk, Identity, RealDisk, create_folder, remove_temporary_files};
+use qmtree_storage::{
+    Disk, Identity, NO_TAG, RealDisk, Tag, create_folder, remove_temporary_files,
+};
+use std::borrow::Cow;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -199,7 +202,7 @@ impl Export {
                 disk.remove(path).map_err(failed(path))?;
             }
             disk.sync_dir(folder).map_err(failed(folder))?;
-            written.push(self.write_file(disk, folder, self.tail_name(), &options.progress)?);
+            written.extend(self.write_file(disk, folder, self.tail_name(), &options.progress)?);
         }
         let count = written.len();
         let mut files = entries(disk, folder, &kept)?;
@@ -292,10 +295,10 @@ impl Export {
                 let Some(name) = place.ok().and_then(|place| names.get(place)) else {
                     return;
                 };
-                let entry = self.write_file(disk, folder, *name, &options.progress);
-                let stop = entry.is_err();
+                let entries = self.write_file(disk, folder, *name, &options.progress);
+                let stop = entries.is_err();
                 let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-                results.push(entry);
+                results.push(entries);
                 if stop {
                     next.store(names.len() as u64, Ordering::Relaxed);
                 }
@@ -307,16 +310,19 @@ impl Export {
             run();
         });
         let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-        results.into_iter().collect()
+        let results: Vec<_> = results.into_iter().collect::<Result<_, _>>()?;
+        Ok(results.concat())
     }
 
+    /// Writes a file, and before it the one of its tags, if there are any and it has a file of
+    /// its own for them: where the leaves are the tags are too.
     fn write_file(
         &self,
         disk: &dyn Disk,
         folder: &Path,
         name: SnapshotName,
         progress: &Progress,
-    ) -> Result<ManifestEntry, Error> {
+    ) -> Result<Vec<ManifestEntry>, Error> {
         let tail = name.content == SnapshotContent::Tail;
         let twigs = match tail {
             true => self.whole..self.whole + 1,
@@ -339,6 +345,7 @@ impl Export {
             anchor: self.anchor(twigs.start)?,
             end: self.view.leaf_hash(TxNum(leaves.end - 1))?.0,
             head: end_head,
+            tables_crc: 0,
         };
         let blocks: Vec<_> = blocks.into_iter().map(|(_, block)| block).collect();
         let root = |twig| self.state.upper.node(TWIG_LEVEL, twig).unwrap_or_default();
@@ -346,19 +353,60 @@ impl Export {
             true => Vec::new(),
             false => twigs.clone().map(root).collect(),
         };
+        let tags = self.tags(&leaves)?;
         let parts = SnapshotParts {
             header,
             roots: &roots,
             blocks: &blocks,
+            tags: &tags,
         };
-        write_snapshot(disk, folder, &parts, |sink| {
+        let mut entries = Vec::new();
+        if !tail && !tags.is_empty() {
+            entries.extend(write_tags(disk, folder, &parts)?);
+        }
+        let entry = write_snapshot(disk, folder, &parts, |sink| {
             for twig in twigs {
                 let count = (leaves.end - twig * TWIG_LEAVES).min(TWIG_LEAVES);
                 self.write_twig(sink, twig, count)?;
                 advance(progress, count);
             }
-            Ok(())
-        })
+            Ok::<_, Error>(())
+        })?;
+        entries.push(entry);
+        Ok(entries)
+    }
+
+    /// The tags of a range that starts with a twig; none if no leaf has one.
+    fn tags(&self, leaves: &Range<u64>) -> Result<Vec<Tag>, Error> {
+        let mut tags: Vec<Tag> = Vec::new();
+        for twig in leaves.start / TWIG_LEAVES..leaves.end.div_ceil(TWIG_LEAVES) {
+            let place = usize::try_from(twig * TWIG_LEAVES - leaves.start).unwrap_or(usize::MAX);
+            if let Some(of_twig) = self.tags_of(twig)?.filter(|tags| has_any(tags)) {
+                tags.resize(place, NO_TAG);
+                tags.extend_from_slice(&of_twig);
+            }
+        }
+        let len = usize::try_from(leaves.end - leaves.start).unwrap_or(usize::MAX);
+        if has_any(tags.get(..len).unwrap_or(&tags)) {
+            tags.resize(len, NO_TAG);
+            Ok(tags)
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
+    fn tags_of(&self, twig: u64) -> Result<Option<Cow<'_, [Tag]>>, Error> {
+        if let Some(tail) = self.state.tail_twig(TwigId(twig)) {
+            return Ok(tail.tags().map(Cow::Owned));
+        }
+        let sealed = &self.state.sealed;
+        if let Some(files) = sealed.snapshot() {
+            return Ok(files.plan().set.tags(twig).map(Cow::Borrowed));
+        }
+        match sealed.segment_of(TwigId(twig)) {
+            Some(segment) => Ok(Some(Cow::Borrowed(segment.tags(TwigId(twig))?))),
+            None => Err(self.no_leaf(twig)),
+        }
     }
 
     /// The head of a log that ends with so many leaves, which may be inside a block.
@@ -456,6 +504,29 @@ impl Export {
             leaf_count: self.head.leaf_count,
         }
     }
+}
+
+/// Writes the tags of a file beside it, unless they are there already. They go into no hash that
+/// could tell, so nobody else may have written them.
+pub(super) fn write_tags(
+    disk: &dyn Disk,
+    folder: &Path,
+    parts: &SnapshotParts<'_>,
+) -> Result<Option<ManifestEntry>, Error> {
+    let name = SnapshotName {
+        content: SnapshotContent::Tags,
+        ..parts.header.name
+    };
+    if disk.exists(&folder.join(name.to_string())) {
+        return Ok(None);
+    }
+    let header = SnapshotHeader {
+        name,
+        ..parts.header
+    };
+    let parts = SnapshotParts { header, ..*parts };
+    let written = write_snapshot(disk, folder, &parts, |_| Ok::<_, Error>(()))?;
+    Ok(Some(written))
 }
 
 /// Names of files for a range of twigs: each starts at a multiple of its size, and is as large as that

@@ -1,16 +1,16 @@
 //! Keeping a folder of snapshot files: listing, merging, dropping old leaves, comparing hashes.
 
-use super::export::{entries, file_names};
+use super::export::{entries, file_names, write_tags};
 use super::plan::{Progress, advance};
 use super::set::SnapshotSet;
 use crate::error::Error;
-use qmtree_proofs::Head;
+use qmtree_proofs::{Head, TWIG_LEAVES};
 use qmtree_storage::snapshot::{
     Manifest, ManifestEntry, NoteSigner, NoteVerifier, SignedManifest, SnapshotContent,
-    SnapshotError, SnapshotFile, SnapshotHeader, SnapshotName, SnapshotParts, newest_manifest,
-    read_manifest, write_manifest, write_snapshot,
+    SnapshotError, SnapshotFile, SnapshotHeader, SnapshotName, SnapshotParts, has_file,
+    newest_manifest, read_manifest, receive_file, write_manifest, write_note, write_snapshot,
 };
-use qmtree_storage::{Disk, RealDisk};
+use qmtree_storage::{Disk, NO_TAG, RealDisk, Tag, create_folder};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,6 +76,14 @@ impl SnapshotFolder {
         Self { disk, folder }
     }
 
+    /// Where the snapshot files are, whatever is in them.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder cannot be listed.
+    pub fn paths(&self) -> Result<Vec<PathBuf>, Error> {
+        SnapshotSet::paths(&*self.disk, &self.folder)
+    }
+
     /// The snapshot files, by content and range. Other files are left out.
     ///
     /// # Errors
@@ -95,6 +103,41 @@ impl SnapshotFolder {
         let newest = newest_manifest(&*self.disk, &self.folder)?;
         let read = newest.map(|(_, path)| read_manifest(&*self.disk, &path));
         Ok(read.transpose()?)
+    }
+
+    /// Takes a manifest from elsewhere, as it is and with its signatures.
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`] if it is none, or as the disk says.
+    pub fn receive_manifest(&self, note: &str) -> Result<PathBuf, Error> {
+        Manifest::parse(&self.folder, note.as_bytes())?;
+        Ok(write_note(&*self.disk, &self.folder, note)?)
+    }
+
+    /// True if the folder has a file as the manifest lists it. Hashes it.
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`] if another file has its name.
+    pub fn has(&self, entry: &ManifestEntry) -> Result<bool, Error> {
+        Ok(has_file(&*self.disk, &self.folder, entry)?)
+    }
+
+    /// Takes a file from elsewhere: it gets its name once it is durable and is what the manifest
+    /// lists. The folder is made if need be.
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`] if it is another, or as the disk or the reader says.
+    pub fn receive(
+        &self,
+        entry: &ManifestEntry,
+        from: &mut dyn std::io::Read,
+    ) -> Result<(), Error> {
+        create_folder(&*self.disk, &self.folder).map_err(|source| Error::Io {
+            path: self.folder.clone(),
+            action: "create",
+            source,
+        })?;
+        Ok(receive_file(&*self.disk, &self.folder, entry, from)?)
     }
 
     /// Compares each file that the manifest lists with its length and hash, and the manifest with
@@ -149,7 +192,7 @@ impl SnapshotFolder {
             |file: &&SnapshotFile| file.header().name.content == SnapshotContent::Execution;
         let mut files: Vec<_> = set.files().iter().filter(leaves).collect();
         files.sort_by_key(|file| (file.header().name.from, u64::MAX - file.header().name.to));
-        let mut written = Vec::new();
+        let (mut written, mut merged) = (Vec::new(), 0);
         let mut gone: Vec<&SnapshotFile> = Vec::new();
         for run in contiguous(&files) {
             let (first, last) = (run.first(), run.last());
@@ -169,11 +212,21 @@ impl SnapshotFolder {
                 if inside.len() < 2 || covered != name.to - name.from {
                     continue;
                 }
-                written.push(self.write_merged(name, &inside)?);
+                let (entries, tags) = self.write_merged(&set, name, &inside)?;
+                written.extend(entries);
+                gone.extend(tags);
                 gone.extend(inside);
+                merged += 1;
             }
         }
-        self.finish(&set, &gone, written, signer)
+        // What an earlier merge, cut off, has left.
+        let files = set.files().iter();
+        let left = files.filter(|file| set.files().iter().any(|other| lies_in(file, other)));
+        gone.extend(left);
+        gone.sort_by_key(|file| file.header().name);
+        gone.dedup_by_key(|file| file.header().name);
+        self.finish(&set, &gone, written, signer)?;
+        Ok(merged)
     }
 
     /// Drops the leaves of files that lie wholly before `twig`, and keeps the roots of their twigs.
@@ -183,10 +236,14 @@ impl SnapshotFolder {
     /// [`Error::Snapshot`] if a file cannot be read or written.
     pub fn retain_from(&self, twig: u64, signer: Option<&NoteSigner>) -> Result<usize, Error> {
         let set = self.set()?;
-        let (mut written, mut gone) = (Vec::new(), Vec::new());
+        let (mut written, mut gone, mut count) = (Vec::new(), Vec::new(), 0);
         for file in set.files() {
             let header = *file.header();
-            if header.name.content != SnapshotContent::Execution || header.name.to > twig {
+            let content = header.name.content;
+            if content == SnapshotContent::Tags && header.name.to <= twig {
+                gone.push(file);
+            }
+            if content != SnapshotContent::Execution || header.name.to > twig {
                 continue;
             }
             let name = SnapshotName {
@@ -197,6 +254,7 @@ impl SnapshotFolder {
                 header: SnapshotHeader { name, ..header },
                 roots: file.roots(),
                 blocks: &[],
+                tags: &[],
             };
             if !self.disk.exists(&self.folder.join(name.to_string())) {
                 let entry: Result<_, Error> =
@@ -204,8 +262,8 @@ impl SnapshotFolder {
                 written.push(entry?);
             }
             gone.push(file);
+            count += 1;
         }
-        let count = gone.len();
         self.finish(&set, &gone, written, signer)?;
         Ok(count)
     }
@@ -215,11 +273,14 @@ impl SnapshotFolder {
         SnapshotSet::open(&*self.disk, &paths)
     }
 
-    fn write_merged(
+    /// Writes the file of a range in which these lie, and of their tags; also returns the files of
+    /// tags that go.
+    fn write_merged<'s>(
         &self,
+        set: &'s SnapshotSet,
         name: SnapshotName,
         files: &[&SnapshotFile],
-    ) -> Result<ManifestEntry, Error> {
+    ) -> Result<(Vec<ManifestEntry>, Vec<&'s SnapshotFile>), Error> {
         let differs = |file: &SnapshotFile| {
             let path = file.path().to_path_buf();
             Error::from(SnapshotError::Differs {
@@ -260,12 +321,18 @@ impl SnapshotFolder {
             anchor: first.header().anchor,
             ..*last.header()
         };
+        let tags = merged_tags(set, name);
         let parts = SnapshotParts {
             header,
             roots: &roots,
             blocks: &blocks,
+            tags: &tags,
         };
-        write_snapshot(&*self.disk, &self.folder, &parts, |sink| {
+        let mut entries = Vec::new();
+        if !tags.is_empty() {
+            entries.extend(write_tags(&*self.disk, &self.folder, &parts)?);
+        }
+        let entry = write_snapshot(&*self.disk, &self.folder, &parts, |sink| {
             for file in files {
                 for twig in file.header().twigs() {
                     let word = file.twig(twig)?;
@@ -277,8 +344,15 @@ impl SnapshotFolder {
                         })?;
                 }
             }
-            Ok(())
-        })
+            Ok::<_, Error>(())
+        })?;
+        entries.push(entry);
+        let old = set.files().iter().filter(|file| {
+            let other = file.header().name;
+            let smaller = (other.from, other.to) != (name.from, name.to);
+            other.content == SnapshotContent::Tags && smaller && is_inside(other, name)
+        });
+        Ok((entries, old.collect()))
     }
 
     /// Writes the manifest of what stays and what is new, and removes what goes.
@@ -288,10 +362,9 @@ impl SnapshotFolder {
         gone: &[&SnapshotFile],
         written: Vec<ManifestEntry>,
         signer: Option<&NoteSigner>,
-    ) -> Result<usize, Error> {
-        let count = written.len();
-        if count == 0 && gone.is_empty() {
-            return Ok(0);
+    ) -> Result<(), Error> {
+        if written.is_empty() && gone.is_empty() {
+            return Ok(());
         }
         let is_gone = |file: &&SnapshotFile| gone.iter().any(|gone| gone.path() == file.path());
         let kept: Vec<_> = set.files().iter().filter(|file| !is_gone(file)).collect();
@@ -322,8 +395,7 @@ impl SnapshotFolder {
             action: "sync",
             source,
         };
-        self.disk.sync_dir(&self.folder).map_err(failed)?;
-        Ok(count)
+        self.disk.sync_dir(&self.folder).map_err(failed)
     }
 }
 
@@ -342,6 +414,31 @@ fn contiguous<'s>(files: &[&'s SnapshotFile]) -> Vec<Vec<&'s SnapshotFile>> {
         end = Some(name.to);
     }
     runs
+}
+
+/// True if a file holds a part of what another one holds.
+fn lies_in(file: &SnapshotFile, other: &SnapshotFile) -> bool {
+    let (name, other) = (file.header().name, other.header().name);
+    let merges = matches!(
+        name.content,
+        SnapshotContent::Execution | SnapshotContent::Tags
+    );
+    merges && name != other && name.content == other.content && is_inside(name, other)
+}
+
+/// The tags of a range; none if no file has any of them.
+fn merged_tags(set: &SnapshotSet, name: SnapshotName) -> Vec<Tag> {
+    let mut tags: Vec<Tag> = Vec::new();
+    for twig in name.from..name.to {
+        let end = usize::try_from((twig - name.from + 1) * TWIG_LEAVES).unwrap_or(usize::MAX);
+        if let Some(of_twig) = set.tags(twig) {
+            tags.resize(end.saturating_sub(of_twig.len()), NO_TAG);
+            tags.extend_from_slice(of_twig);
+        } else if !tags.is_empty() {
+            tags.resize(end, NO_TAG);
+        }
+    }
+    tags
 }
 
 fn is_inside(name: SnapshotName, other: SnapshotName) -> bool {

@@ -12,7 +12,7 @@
 //! Killed before 5 there is no database, and a second import keeps the segments that are whole;
 //! after it there is one. Nothing that was not verified is ever in it.
 
-use super::plan::{Plan, Progress, advance, inside};
+use super::plan::{Plan, advance, has_any, inside};
 use super::refusal::SnapshotRefusal;
 use super::set::SnapshotSet;
 use crate::db::Db;
@@ -23,8 +23,9 @@ use alloy_primitives::B256;
 use qmtree_proofs::{Digest, Head, PAYLOAD_LEN, TWIG_LEAVES};
 use qmtree_storage::snapshot::{IMPORT_FILE, begin_import, end_import};
 use qmtree_storage::{
-    BlockEnd, DATABASE_FILE, Disk, JournalState, JournalWriter, Segment, TwigLanes, create_folder,
-    lock_database, remove_temporary_files, write_database_header, write_segment,
+    BlockEnd, DATABASE_FILE, Disk, JournalState, JournalWriter, NO_TAG, RealDisk, Segment, Tag,
+    TwigLanes, create_folder, lock_database, remove_temporary_files, write_database_header,
+    write_segment,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -114,7 +115,7 @@ impl Db {
         trusted: &Head,
         options: ImportOptions,
     ) -> Result<Self, Error> {
-        let disk = Arc::new(qmtree_storage::RealDisk);
+        let disk = Arc::new(RealDisk);
         Self::import_snapshot_on(disk, dir.as_ref(), files, trusted, options)
     }
 
@@ -142,8 +143,7 @@ impl Db {
         if disk.exists(&dir.join(DATABASE_FILE)) {
             return finish(disk, dir, trusted, options);
         }
-        let opened = Opened::new(disk, dir, plan.identity());
-        prepare(&opened, dir)?;
+        let opened = prepare(disk, dir, &plan)?;
         let size = options.open.segment_twigs.max(1);
         {
             let _lock = lock_database(&*opened.disk, dir)?;
@@ -157,7 +157,7 @@ impl Db {
 }
 
 /// Opens what was imported, if the folder is still marked, and takes the mark away.
-fn finish(
+pub(super) fn finish(
     disk: Arc<dyn Disk>,
     dir: &Path,
     trusted: &Head,
@@ -178,7 +178,7 @@ fn finish(
     Ok(db)
 }
 
-fn failed(path: &Path) -> impl Fn(std::io::Error) -> Error {
+pub(super) fn failed(path: &Path) -> impl Fn(std::io::Error) -> Error {
     move |source| Error::Io {
         path: path.to_path_buf(),
         action: "import",
@@ -187,7 +187,8 @@ fn failed(path: &Path) -> impl Fn(std::io::Error) -> Error {
 }
 
 /// Makes and marks the folder. One that holds anything must be marked already.
-pub(super) fn prepare(opened: &Opened, dir: &Path) -> Result<(), Error> {
+pub(super) fn prepare(disk: Arc<dyn Disk>, dir: &Path, plan: &Plan) -> Result<Opened, Error> {
+    let opened = Opened::new(disk, dir, plan.identity());
     let disk = &*opened.disk;
     if disk.exists(dir) && !disk.exists(&dir.join(IMPORT_FILE)) {
         let unfinished = format!("{IMPORT_FILE}.tmp");
@@ -209,7 +210,7 @@ pub(super) fn prepare(opened: &Opened, dir: &Path) -> Result<(), Error> {
         let path = opened.journal.join(name);
         disk.remove(&path).map_err(failed(&path))?;
     }
-    Ok(())
+    Ok(opened)
 }
 
 /// Segments that an import which was cut off has written, by their first twig. Others go.
@@ -283,36 +284,31 @@ fn write_segments(
     })
 }
 
-/// Verifies a run of twigs and writes it as a segment.
+/// Verifies a run of twigs and writes it as a segment; returns where.
 pub(super) fn write_run(
     opened: &Opened,
     plan: &Plan,
     lanes: &mut TwigLanes,
     twigs: Range<u64>,
-) -> Result<(), Error> {
+) -> Result<PathBuf, Error> {
     let blocks = plan
         .set
         .blocks(twigs.start * TWIG_LEAVES..twigs.end * TWIG_LEAVES)?;
     plan.derive(lanes, twigs, |derived| {
         let ends = plan.block_ends(&blocks, inside(derived))?;
         let first_block = blocks.first().map_or(0, |(number, _)| *number);
-        write_segment(
-            &*opened.disk,
-            &opened.segments,
-            opened.identity,
-            derived,
-            first_block,
-            &ends,
-        )?;
-        Ok(())
+        let (disk, folder) = (&*opened.disk, &opened.segments);
+        let path = write_segment(disk, folder, opened.identity, derived, first_block, &ends)?;
+        Ok(path)
     })
 }
 
 /// What the journal starts from, and the leaves between there and the tail.
 struct Base {
     state: JournalState,
-    /// Leaves of the first block of the journal that lie in segments.
+    /// Leaves of the first block of the journal that lie in segments, and their tags.
     sealed_leaves: Vec<[u8; PAYLOAD_LEN]>,
+    sealed_tags: Vec<Tag>,
 }
 
 /// The blocks that end behind the sealed twigs, as the journal has them.
@@ -320,30 +316,36 @@ fn write_journal(opened: &Opened, plan: &Plan) -> Result<(), Error> {
     let base = base_of(plan)?;
     let blocks = &plan.tail_blocks;
     let ends = plan.block_ends(blocks, |_, _| None)?;
-    let leaves = [&base.sealed_leaves[..], &plan.tail_payloads].concat();
-    append_journal(opened, plan, base.state, &leaves, &ends)
+    let payloads = [&base.sealed_leaves[..], &plan.tail_payloads].concat();
+    let mut tags = base.sealed_tags;
+    tags.extend_from_slice(&plan.tail_tags);
+    tags.resize(payloads.len(), NO_TAG);
+    append_journal(opened, plan, base.state, (&payloads, &tags), &ends)
 }
 
-/// Writes a journal of these blocks behind `base`; `leaves` are those behind it.
+/// Writes a journal of these blocks behind `base`; `leaves` are those behind it, with a tag each.
 pub(super) fn append_journal(
     opened: &Opened,
     plan: &Plan,
     base: JournalState,
-    leaves: &[[u8; PAYLOAD_LEN]],
+    leaves: (&[[u8; PAYLOAD_LEN]], &[Tag]),
     ends: &[BlockEnd],
 ) -> Result<(), Error> {
     let disk = Arc::clone(&opened.disk);
     let mut journal = JournalWriter::create(disk, &opened.journal, opened.identity, 0, base)?;
-    let (mut rest, mut done) = (leaves, base.head.leaf_count);
+    let ((mut rest, mut tags), mut done) = (leaves, base.head.leaf_count);
     let mut last = base.last_leaf_hash.0;
     let sealed = plan.sealed * TWIG_LEAVES;
     for ((block_number, _), end) in plan.tail_blocks.iter().zip(ends) {
         let count = usize::try_from(end.leaf_count - done).unwrap_or(usize::MAX);
-        let Some((block, behind)) = rest.split_at_checked(count) else {
+        let split = rest
+            .split_at_checked(count)
+            .zip(tags.split_at_checked(count));
+        let Some(((block, behind), (block_tags, tags_behind))) = split else {
             let block_number = *block_number;
             return Err(SnapshotRefusal::Blocks { block_number }.into());
         };
-        journal.begin_block(block)?;
+        journal.begin_block(block, if has_any(block_tags) { block_tags } else { &[] })?;
         if count > 0 {
             let place = usize::try_from(end.leaf_count - 1 - sealed).ok();
             let hash = place.and_then(|place| plan.tail_hashes.get(place));
@@ -358,7 +360,7 @@ pub(super) fn append_journal(
             ..plan.head
         };
         journal.finish_block(&head, B256::new(last))?;
-        (rest, done) = (behind, end.leaf_count);
+        (rest, tags, done) = (behind, tags_behind, end.leaf_count);
     }
     journal.attest()?;
     Ok(())
@@ -372,18 +374,22 @@ fn base_of(plan: &Plan) -> Result<Base, Error> {
         None => None,
     };
     let from = before.map_or(0, |(_, block)| block.leaf_count);
-    let mut sealed_leaves = Vec::new();
+    let (mut sealed_leaves, mut sealed_tags) = (Vec::new(), Vec::new());
     for twig in from / TWIG_LEAVES..plan.sealed {
         let word = plan.set.twig(twig)?;
         let skip = from.saturating_sub(twig * TWIG_LEAVES);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         sealed_leaves.extend_from_slice(word.payloads().get(skip..).unwrap_or_default());
+        let tags = plan.set.tags(twig).and_then(|tags| tags.get(skip..));
+        sealed_tags.extend_from_slice(tags.unwrap_or_default());
+        sealed_tags.resize(sealed_leaves.len(), NO_TAG);
     }
     let Some((block_number, block)) = before else {
         let state = JournalState::empty(plan.identity());
         return Ok(Base {
             state,
             sealed_leaves,
+            sealed_tags,
         });
     };
     let (end, last_leaf_hash) = end_of(plan, block_number, block)?;
@@ -404,6 +410,7 @@ fn base_of(plan: &Plan) -> Result<Base, Error> {
     Ok(Base {
         state,
         sealed_leaves,
+        sealed_tags,
     })
 }
 
@@ -461,6 +468,18 @@ fn end_of(
 /// # Errors
 /// As [`Db::import_snapshot`].
 pub fn verify_snapshot(
+    files: &[PathBuf],
+    trusted: &Head,
+    options: &ImportOptions,
+) -> Result<(), Error> {
+    verify_snapshot_on(&RealDisk, files, trusted, options)
+}
+
+/// [`verify_snapshot`] of files on a disk of the caller's.
+///
+/// # Errors
+/// As [`verify_snapshot`].
+pub fn verify_snapshot_on(
     disk: &dyn Disk,
     files: &[PathBuf],
     trusted: &Head,
@@ -475,5 +494,5 @@ pub fn verify_snapshot(
         } = run;
         return Err(SnapshotRefusal::LeavesMissing { from, to }.into());
     }
-    plan.verify(options.threads, &options.progress as &Progress)
+    plan.verify(options.threads, &options.progress)
 }

@@ -7,13 +7,15 @@ use super::refusal::SnapshotRefusal;
 use super::roots::roots_of;
 use super::set::{SnapshotSet, append_blocks};
 use crate::error::Error;
-use crate::tail::{TWIG_LEN, TailTwig};
+use crate::tail::{Leaves, TWIG_LEN, TailTwig};
 use crate::upper_tree::UpperTree;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{Digest, Head, PAYLOAD_LEN, TWIG_LEAVES, TWIG_LEVEL, TreeHasher, TwigId};
 use qmtree_storage::snapshot::{SnapshotBlock, SnapshotTwig};
-use qmtree_storage::{AnchoredTwig, BlockEnd, DerivedTwig, Identity, SealableTwig, TwigLanes};
+use qmtree_storage::{
+    AnchoredTwig, BlockEnd, DerivedTwig, Identity, NO_TAG, SealableTwig, Segment, Tag, TwigLanes,
+};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -32,6 +34,8 @@ pub(crate) struct Plan {
     /// The 1 to 2048 leaves behind the sealed twigs.
     pub(crate) tail_payloads: Vec<[u8; PAYLOAD_LEN]>,
     pub(crate) tail_hashes: Vec<Digest>,
+    /// A tag for each of those leaves, or none.
+    pub(crate) tail_tags: Vec<Tag>,
     /// Hash of the last sealed leaf.
     pub(crate) tail_anchor: Digest,
     tail: TailTwig,
@@ -54,21 +58,11 @@ impl Plan {
             return Err(SnapshotRefusal::Empty.into());
         };
         let sealed = last / TWIG_LEAVES;
-        for file in set.files() {
-            let Identity {
-                profile,
-                scheme,
-                chain_id,
-            } = file.header().identity;
-            if (profile, scheme, chain_id) != (head.profile, head.scheme, head.chain_id) {
-                return Err(SnapshotRefusal::OtherLog.into());
-            }
-        }
         let mut upper = UpperTree::default();
         for twig in 0..sealed {
             let root = set.root(twig).ok_or(SnapshotRefusal::Gap {
                 from: twig,
-                to: set.next_start().unwrap_or(sealed).min(sealed),
+                to: set.next_start(twig).unwrap_or(sealed).min(sealed),
             })?;
             upper.push(&hasher, root);
         }
@@ -90,7 +84,15 @@ impl Plan {
         let mut tail_hashes = vec![[0; 32]; tail_payloads.len()];
         hasher.chain_leaves(tail_anchor, &tail_payloads, &mut tail_hashes);
         let mut tail = TailTwig::default();
-        tail.append(&hasher, &tail_payloads, &tail_hashes);
+        let leaves = Leaves {
+            payloads: &tail_payloads,
+            tags: &[],
+            hashes: &tail_hashes,
+        };
+        tail.append(&hasher, leaves);
+        let tags = file.tags(sealed).or_else(|| set.tags(sealed));
+        let tail_tags = tags.and_then(|tags| tags.get(..count)).unwrap_or_default();
+        let tail_tags = tail_tags.to_vec();
         if let Some(root) = tail.root() {
             upper.push(&hasher, *root);
         }
@@ -102,12 +104,49 @@ impl Plan {
             upper: Arc::new(upper),
             tail_payloads,
             tail_hashes,
+            tail_tags,
             tail_anchor,
             tail,
             tail_blocks,
             known: BTreeMap::new(),
         };
+        plan.check_identity()?;
         plan.check_head()?;
+        Ok(plan)
+    }
+
+    fn check_identity(&self) -> Result<(), SnapshotRefusal> {
+        let mut identities = self.set.files().iter().map(|file| file.header().identity);
+        if identities.all(|identity| identity == self.identity()) {
+            Ok(())
+        } else {
+            Err(SnapshotRefusal::OtherLog)
+        }
+    }
+
+    /// A plan for the twigs of which a database has only the roots.
+    pub(crate) fn behind(set: SnapshotSet, roots: &Segment, head: Head) -> Result<Self, Error> {
+        let hasher = Hasher::new(head.profile);
+        let mut upper = UpperTree::default();
+        roots
+            .twig_roots()
+            .iter()
+            .for_each(|root| upper.push(&hasher, *root));
+        let plan = Self {
+            set,
+            hasher,
+            head,
+            sealed: roots.twig_count(),
+            upper: Arc::new(upper),
+            tail_payloads: Vec::new(),
+            tail_hashes: Vec::new(),
+            tail_tags: Vec::new(),
+            tail_anchor: roots.end(),
+            tail: TailTwig::default(),
+            tail_blocks: Vec::new(),
+            known: BTreeMap::new(),
+        };
+        plan.check_identity()?;
         Ok(plan)
     }
 
@@ -243,9 +282,11 @@ impl Plan {
             .collect::<Result<_, _>>()?;
         let sources: Vec<_> = words
             .iter()
-            .map(|word| AnchoredTwig {
+            .zip(twigs.clone())
+            .map(|(word, twig)| AnchoredTwig {
                 anchor: word.anchor(),
                 payloads: word.payloads(),
+                tags: self.set.tags(twig).filter(|tags| has_any(tags)),
             })
             .collect();
         if twigs.start == 0 && sources.first().is_some_and(|twig| twig.anchor != [0; 32]) {
@@ -360,6 +401,11 @@ pub(crate) fn inside(derived: &[DerivedTwig<'_>]) -> impl Fn(u32, u64) -> Option
         let index = index & ((1 << depth) - 1);
         derived.get(place)?.node(level, index)
     }
+}
+
+/// True if a transaction made any of these leaves.
+pub(crate) fn has_any(tags: &[Tag]) -> bool {
+    tags.iter().any(|tag| *tag != NO_TAG)
 }
 
 /// More leaves are done.

@@ -3,10 +3,10 @@
 use super::refusal::SnapshotRefusal;
 use crate::error::Error;
 use qmtree_proofs::{Digest, TWIG_LEAVES};
-use qmtree_storage::Disk;
 use qmtree_storage::snapshot::{
     SnapshotBlock, SnapshotContent, SnapshotFile, SnapshotHeader, SnapshotTwig,
 };
+use qmtree_storage::{Disk, Tag};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct SnapshotSet {
     files: Vec<SnapshotFile>,
-    /// Contiguous from twig 0.
+    /// In order, and no twig in two of them.
     runs: Vec<Run>,
 }
 
@@ -57,25 +57,17 @@ impl SnapshotSet {
         &self.files
     }
 
-    /// Twigs from the first on that a file has, with leaves or without.
-    pub(crate) fn twig_count(&self) -> u64 {
-        self.runs.last().map_or(0, |run| run.twigs.end)
-    }
-
-    /// Where the next file begins, behind the twigs that are contiguous.
-    pub(crate) fn next_start(&self) -> Option<u64> {
-        let end = self.twig_count();
-        let starts = self.whole_files().map(|(_, header)| header.twigs().start);
-        starts.filter(|start| *start > end).min()
-    }
-
-    fn whole_files(&self) -> impl Iterator<Item = (usize, &SnapshotHeader)> {
-        whole_files(&self.files)
+    /// Where the next twigs are, behind one that no file has.
+    pub(crate) fn next_start(&self, twig: u64) -> Option<u64> {
+        let mut starts = self.runs.iter().map(|run| run.twigs.start);
+        starts.find(|start| *start > twig)
     }
 
     fn file_of(&self, twig: u64) -> Option<&SnapshotFile> {
         let place = self.runs.partition_point(|run| run.twigs.end <= twig);
-        self.files.get(self.runs.get(place)?.file)
+        let run = self.runs.get(place)?;
+        let file = self.files.get(run.file);
+        file.filter(|_| run.twigs.contains(&twig))
     }
 
     /// The root of a whole twig, as its file says.
@@ -92,9 +84,10 @@ impl SnapshotSet {
             .file_of(twig)
             .ok_or_else(|| missing(twig, twig.saturating_add(1)))?;
         if file.header().name.content == SnapshotContent::Roots {
-            let run = self.runs.iter().find(|run| run.twigs.contains(&twig));
-            let end = run.map_or(twig.saturating_add(1), |run| run.twigs.end);
-            return Err(missing(twig, end));
+            let around = self.without_leaves(u64::MAX);
+            let around = around.filter(|twigs| twigs.contains(&twig));
+            let around = around.unwrap_or(twig..twig.saturating_add(1));
+            return Err(missing(around.start, around.end));
         }
         Ok(file.twig(twig)?)
     }
@@ -105,8 +98,28 @@ impl SnapshotSet {
             let file = self.files.get(run.file);
             file.is_some_and(|file| file.header().name.content == SnapshotContent::Roots)
         };
-        let run = self.runs.iter().find(rootless)?;
-        (run.twigs.start < end).then(|| run.twigs.start..run.twigs.end.min(end))
+        let place = self.runs.iter().position(|run| rootless(&run))?;
+        let runs = self.runs.get(place..)?;
+        let (start, last) = (
+            runs.first()?.twigs.start,
+            runs.iter().take_while(rootless).last()?,
+        );
+        (start < end).then(|| start..last.twigs.end.min(end))
+    }
+
+    /// True if a file has the leaves of a whole twig.
+    pub(crate) fn has_leaves(&self, twig: u64) -> bool {
+        let file = self.file_of(twig);
+        file.is_some_and(|file| file.header().name.content == SnapshotContent::Execution)
+    }
+
+    /// The tags of a whole twig's leaves, if a file has them.
+    pub(crate) fn tags(&self, twig: u64) -> Option<&[Tag]> {
+        let tags = |file: &&SnapshotFile| file.header().name.content == SnapshotContent::Tags;
+        self.files
+            .iter()
+            .filter(tags)
+            .find_map(|file| file.tags(twig))
     }
 
     /// The file that has the leaves of twig `twig` up to `leaf_count`: one with the whole twig,
@@ -114,7 +127,8 @@ impl SnapshotSet {
     pub(crate) fn front_of(&self, twig: u64, leaf_count: u64) -> Option<&SnapshotFile> {
         let has = |file: &&SnapshotFile| {
             let header = file.header();
-            header.name.content != SnapshotContent::Roots
+            let content = header.name.content;
+            matches!(content, SnapshotContent::Execution | SnapshotContent::Tail)
                 && header.twigs().contains(&twig)
                 && header.leaves().end >= leaf_count
         };
@@ -196,14 +210,21 @@ pub(crate) fn append_blocks(
 
 fn whole_files(files: &[SnapshotFile]) -> impl Iterator<Item = (usize, &SnapshotHeader)> {
     let headers = files.iter().map(SnapshotFile::header).enumerate();
-    headers.filter(|(_, header)| header.name.content != SnapshotContent::Tail)
+    headers.filter(|(_, header)| {
+        let content = header.name.content;
+        matches!(content, SnapshotContent::Execution | SnapshotContent::Roots)
+    })
 }
 
-/// Covers the twigs from 0 on: leaves where there are any, and the longest file of each.
+/// Covers the twigs that there are: leaves where there are any, and the longest file of each.
 fn runs(files: &[SnapshotFile]) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
+    let starts = |after: u64| {
+        let starts = whole_files(files).map(|(_, header)| header.twigs().start);
+        starts.filter(move |start| *start > after).min()
+    };
+    let mut at = 0;
     loop {
-        let at = runs.last().map_or(0, |run| run.twigs.end);
         let covers = |content| {
             let files = whole_files(files).filter(move |(_, header)| {
                 header.name.content == content && header.twigs().contains(&at)
@@ -212,7 +233,11 @@ fn runs(files: &[SnapshotFile]) -> Vec<Run> {
         };
         let leaves = covers(SnapshotContent::Execution);
         let Some((file, header)) = leaves.or_else(|| covers(SnapshotContent::Roots)) else {
-            return runs;
+            match starts(at) {
+                Some(start) => at = start,
+                None => return runs,
+            }
+            continue;
         };
         let mut end = header.twigs().end;
         if header.name.content == SnapshotContent::Roots {
@@ -226,5 +251,6 @@ fn runs(files: &[SnapshotFile]) -> Vec<Run> {
             twigs: at..end,
             file,
         });
+        at = end;
     }
 }

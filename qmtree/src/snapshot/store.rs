@@ -11,10 +11,11 @@ use crate::error::Error;
 use crate::open::Opened;
 use crate::sealed::Sealed;
 use crate::state::State;
+use crate::tail::Leaves;
 use alloy_primitives::B256;
 use qmtree_proofs::{Digest, Head, Leaf, LeafPayload, TWIG_LEAVES, TWIG_LEVEL, TwigId, TxNum};
 use qmtree_storage::snapshot::{SnapshotBlock, SnapshotContent, SnapshotFile};
-use qmtree_storage::{Disk, RealDisk, Twig};
+use qmtree_storage::{Disk, NO_TAG, RealDisk, Tag, Twig};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -102,6 +103,14 @@ impl SnapshotStore {
         Ok(LeafPayload::from_bytes(payload).after(B256::new(previous)))
     }
 
+    /// The tag of a leaf of a whole twig.
+    pub(crate) fn tag(&self, tx_num: TxNum) -> Tag {
+        let tags = self.plan.set.tags(tx_num.twig_id().0);
+        let index = usize::try_from(tx_num.index_in_twig()).unwrap_or(usize::MAX);
+        let tag = tags.and_then(|tags| tags.get(index));
+        tag.copied().unwrap_or(NO_TAG)
+    }
+
     /// Files that list blocks of whole twigs.
     fn block_files(&self) -> impl Iterator<Item = &SnapshotFile> {
         let leaves = |file: &&SnapshotFile| {
@@ -179,6 +188,7 @@ fn state_of(plan: Plan) -> Result<State, Error> {
     let mut upper = (*plan.upper).clone();
     upper.truncate(plan.sealed);
     let (payloads, hashes) = (plan.tail_payloads.clone(), plan.tail_hashes.clone());
+    let tags = plan.tail_tags.clone();
     let store = Arc::new(SnapshotStore::new(plan));
     let mut state = State {
         any_block: true,
@@ -188,7 +198,12 @@ fn state_of(plan: Plan) -> Result<State, Error> {
         blocks: ends.into_iter().collect(),
         ..State::empty(head)
     };
-    state.append(&hasher, &payloads, &hashes);
+    let leaves = Leaves {
+        payloads: &payloads,
+        tags: &tags,
+        hashes: &hashes,
+    };
+    state.append(&hasher, leaves);
     state.head = head;
     Ok(state)
 }

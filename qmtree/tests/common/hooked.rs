@@ -13,6 +13,7 @@ pub(crate) enum Change {
     Append,
     Sync,
     Truncate,
+    Link,
     Rename,
     Remove,
     Folder,
@@ -26,6 +27,13 @@ pub(crate) trait Hook: Debug + Send + Sync {
     /// How many of so many bytes the disk has room for.
     fn take_room(&self, len: usize) -> usize {
         len
+    }
+}
+
+/// No hook: only the salt is another than that of the disk.
+impl Hook for () {
+    fn before(&self, _change: Change, _path: &Path) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -88,6 +96,11 @@ impl<D: Disk, H: Hook + 'static> Disk for HookedDisk<D, H> {
         self.disk.exists(path)
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.hook.before(Change::Link, to)?;
+        self.disk.hard_link(from, to)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.hook.before(Change::Rename, from)?;
         self.disk.rename(from, to)
@@ -98,6 +111,11 @@ impl<D: Disk, H: Hook + 'static> Disk for HookedDisk<D, H> {
         self.disk.remove(path)
     }
 
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.hook.before(Change::Folder, path)?;
+        self.disk.remove_dir(path)
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.hook.before(Change::Folder, path)?;
         self.disk.sync_dir(path)
@@ -106,6 +124,11 @@ impl<D: Disk, H: Hook + 'static> Disk for HookedDisk<D, H> {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
         self.hook.before(Change::Lock, path)?;
         self.disk.lock(path)
+    }
+
+    /// Always the same, so that equal scripts leave equal files.
+    fn salt(&self) -> u32 {
+        0x5a17_5a17
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "no test file uses all of it")]
 
 pub(crate) mod hooked;
+pub(crate) mod model;
 
 use qmtree::proofs::{LeafPayload, Profile, Scheme};
 use qmtree::{Identity, View};

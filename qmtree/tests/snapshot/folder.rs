@@ -19,7 +19,7 @@ fn merged_files_are_those_that_an_export_would_write() {
     export(&db, &disk, &small);
     let folder = SnapshotFolder::on(Arc::clone(&disk), Path::new(OUT));
     assert_eq!(folder.merge(1, None).unwrap(), 0);
-    assert_eq!(folder.merge(16, None).unwrap(), 2);
+    assert_eq!(folder.merge(16, None).unwrap(), 3);
     assert_eq!(folder.merge(16, None).unwrap(), 0);
     let names: Vec<_> = folder
         .files()

@@ -7,6 +7,7 @@
     reason = "a test that fails may panic"
 )]
 
+mod bootstrap;
 mod crash;
 mod folder;
 mod manifest;

@@ -142,6 +142,13 @@ fn missing_files_are_named() {
     ));
 }
 
+/// Removes what imports have left.
+fn forget(sim: &SimDisk) {
+    let left = sim.files().into_iter();
+    left.filter(|path| path.starts_with("copy") || path.starts_with(COPY))
+        .for_each(|path| sim.remove(&path).unwrap());
+}
+
 #[test]
 fn flipped_bits_are_refused_wherever_they_are() {
     let case = case();
@@ -154,16 +161,13 @@ fn flipped_bits_are_refused_wherever_they_are() {
             .chain(len - 40..len);
         for at in places {
             case.sim.flip(path, at, 1 << (at % 8));
+            // What earlier ones have verified and written would be kept.
+            forget(&case.sim);
             match import(&case.disk, &files, &head) {
                 Err(_) => {
                     assert!(!case.disk.exists(&Path::new(COPY).join("qmtree.db")));
                 }
-                // Where blocks end is in no leaf; all that leaves bind is right.
-                Ok(copy) => {
-                    assert_eq!(copy.head(), head);
-                    copy.check().unwrap();
-                    panic!("{}: byte {at} makes no difference", path.display());
-                }
+                Ok(_) => panic!("{}: byte {at} makes no difference", path.display()),
             }
             case.sim.flip(path, at, 1 << (at % 8));
         }
@@ -208,6 +212,16 @@ fn move_block_ends(case: &Case) -> PathBuf {
     assert_eq!(bytes[table..], [0xdc, 0x0b, 0xdc, 0x0b, 0, 0]);
     bytes[table] = 0xdd;
     bytes[table + 2] = 0xdb;
+    // Whoever does that also sets the checksums: word 0 ends where twig 0 begins.
+    let header = bytes
+        .windows(8)
+        .position(|window| window == b"QMSNAPSH")
+        .unwrap();
+    let roots = table - 64 - 1;
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[roots..roots + 64]), &bytes[table..]);
+    bytes[header + 226..header + 230].copy_from_slice(&crc.to_le_bytes());
+    let crc = crc32c::crc32c(&bytes[header..header + 252]).to_le_bytes();
+    bytes[header + 252..header + 256].copy_from_slice(&crc);
     case.sim.set_content(&path, bytes);
     path
 }

@@ -213,3 +213,62 @@ fn progress_counts_every_leaf_once() {
     Db::import_snapshot_on(disk, Path::new(COPY), &files, &exported.head, options).unwrap();
     assert_eq!(count.load(std::sync::atomic::Ordering::Relaxed), 20_480);
 }
+
+#[test]
+fn tags_travel_beside_the_leaves() {
+    use alloy_primitives::B256;
+    let disk = disk();
+    let mut db = database(&disk, DB, Profile::Blake3, 0, &[1500; 5]);
+    let mut all = vec![B256::ZERO; 7500];
+    for number in 5..12_u64 {
+        let hash = |i: u64| match i % 3 {
+            0 => B256::ZERO,
+            _ => B256::with_last_byte(1) | B256::from([(number * 3 + i) as u8; 32]),
+        };
+        let hashes: Vec<_> = (0..1500).map(hash).collect();
+        all.extend(&hashes);
+        let leaves = leaves(number, 1500);
+        db.append(&qmtree::Block::new(number, &leaves).with_tx_hashes(&hashes))
+            .unwrap();
+    }
+    let small = ExportOptions::default().with_file_twigs(1);
+    let exported = export(&db, &disk, &small);
+    let folder = qmtree::snapshot::SnapshotFolder::on(Arc::clone(&disk), Path::new(OUT));
+    let count = exported.files.len();
+    assert!(
+        exported
+            .files
+            .iter()
+            .any(|entry| entry.name.to_string().contains("tags"))
+    );
+    let check = |files: &[std::path::PathBuf], dir: &str| {
+        let options = crate::support::import_options();
+        let head = exported.head;
+        let copy = Db::import_snapshot_on(Arc::clone(&disk), Path::new(dir), files, &head, options)
+            .unwrap();
+        assert_same(&db, &copy, 0);
+        let read = Db::open_snapshot_on(Arc::clone(&disk), Path::new(OUT), files, &head).unwrap();
+        // The bytes of a new export are those of the first: every tag is where it was.
+        for (number, again) in [&copy, &read].into_iter().enumerate() {
+            let out = format!("{dir}-{number}");
+            let again = again
+                .export_snapshot_on(&*disk, Path::new(&out), &small)
+                .unwrap();
+            assert_eq!(again.files, exported.files);
+        }
+    };
+    check(&paths(&exported), "/one");
+    assert!(folder.merge(4, None).unwrap() > 0);
+    let merged = folder.files().unwrap();
+    assert!(merged.len() < count);
+    folder.check_manifest(None, &None).unwrap();
+    let files: Vec<_> = merged.into_iter().map(|file| file.path).collect();
+    check(&files, "/two");
+    // Without their files the leaves are the same.
+    let untagged: Vec<_> = files
+        .into_iter()
+        .filter(|path| !path.to_str().unwrap().contains("tags"))
+        .collect();
+    let copy = import(&disk, &untagged, &exported.head).unwrap();
+    assert_same(&db, &copy, 0);
+}

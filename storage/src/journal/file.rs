@@ -18,7 +18,8 @@ const HEADER: HeaderKind<HEADER_LEN> = HeaderKind {
 const BASE_AT: usize = FIELDS_AT + 8;
 const EXTENSION: &str = "qmj";
 
-const _: () = assert!(BASE_AT == 32 && BASE_AT + STATE_LEN == 163 && 163 + 89 + 4 == HEADER_LEN);
+const _: () = assert!(BASE_AT == 32 && BASE_AT + STATE_LEN == 163);
+const _: () = assert!(163 + 1 + 4 + 84 + 4 == HEADER_LEN);
 
 /// One file of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,12 +39,17 @@ pub(crate) struct FileHeader {
     pub(crate) identity: Identity,
     pub(crate) first_seq: u64,
     pub(crate) base: JournalState,
+    /// What the checksums of the file's records start from.
+    pub(crate) salt: u32,
 }
 
 impl FileHeader {
     pub(crate) fn to_bytes(self) -> [u8; HEADER_LEN] {
-        let fields = (self.first_seq.to_le_bytes(), self.base.to_bytes());
-        HEADER.to_bytes(self.identity, &[&fields.0, &fields.1])
+        let (first_seq, salt) = (self.first_seq.to_le_bytes(), self.salt.to_le_bytes());
+        HEADER.to_bytes(
+            self.identity,
+            &[&first_seq, &self.base.to_bytes(), &[0], &salt],
+        )
     }
 
     /// Reads the header of the file at `path`, and checks it against the database and the name.
@@ -63,19 +69,20 @@ impl FileHeader {
                 offset: FIELDS_AT,
             });
         };
-        let base = JournalState::decode(&mut fields)
-            .filter(|base| fields.is_zero() && base.check(expected).is_ok());
-        let Some(base) = base else {
-            return Err(HeaderError::Field {
-                path,
-                offset: BASE_AT,
-            });
+        let bad = |offset| HeaderError::Field { path, offset };
+        let base = JournalState::decode(&mut fields);
+        let Some(base) = base.filter(|base| base.check(expected).is_ok()) else {
+            return Err(bad(BASE_AT));
         };
-        Ok(Self {
-            identity: found,
-            first_seq,
-            base,
-        })
+        match (fields.u8(), fields.u32(), fields.is_zero()) {
+            (Some(0), Some(salt), true) => Ok(Self {
+                identity: found,
+                first_seq,
+                base,
+                salt,
+            }),
+            _ => Err(bad(BASE_AT + STATE_LEN)),
+        }
     }
 }
 
@@ -140,11 +147,14 @@ mod tests {
             identity: IDENTITY,
             first_seq: 7,
             base,
+            salt: 0x0403_0201,
         };
-        let read = read(&header.to_bytes()).unwrap();
+        let bytes = header.to_bytes();
+        assert_eq!(bytes[163..169], [0, 1, 2, 3, 4, 0]);
+        let read = read(&bytes).unwrap();
         assert_eq!(
-            (read.identity, read.first_seq, read.base),
-            (IDENTITY, 7, base)
+            (read.identity, read.first_seq, read.base, read.salt),
+            (IDENTITY, 7, base, 0x0403_0201)
         );
     }
 
@@ -162,7 +172,8 @@ mod tests {
         for base in [other, leaf] {
             assert_eq!(refused(0, &base.to_bytes(), &[]), 32);
         }
-        assert_eq!(refused(0, &base.to_bytes(), &[0, 1]), 32);
+        assert_eq!(refused(0, &base.to_bytes(), &[1]), 163);
+        assert_eq!(refused(0, &base.to_bytes(), &[0, 9, 9, 9, 9, 1]), 163);
         let [front @ .., _] = base.to_bytes();
         assert_eq!(refused(0, &front, &[2]), 32);
     }

@@ -4,11 +4,16 @@
 //! 0        4      8     16        24       32    36    40                40 + length
 //! | marker | kind | seq | durable | length | crc | 0   | body ...        | crc | 0   |
 //! ```
+//!
+//! Both checksums start from the salt of the file, so that no bytes of another file, and none that
+//! somebody put into a leaf, are a record of this one.
 
 use crate::header::{Fields, join};
 use crate::journal::error::Damage;
 use crate::journal::state::JournalState;
+use crate::tag::{NO_TAG, TAG_LEN, Tag};
 use alloy_primitives::B256;
+use crc32c::crc32c_append;
 use qmtree_proofs::{Head, PAYLOAD_LEN};
 
 /// A record of the journal: one step of the log. Payloads are borrowed from the file.
@@ -22,6 +27,8 @@ pub enum JournalRecord<'a> {
         previous_leaf_hash: B256,
         /// Words 0 to 2 of each leaf.
         payloads: &'a [[u8; PAYLOAD_LEN]],
+        /// The tag of each leaf's transaction; empty if no leaf has one.
+        tags: &'a [Tag],
         /// The head after the block.
         head: Head,
         /// Hash of the last leaf after the block.
@@ -39,8 +46,11 @@ pub enum JournalRecord<'a> {
 }
 
 const MARKER: [u8; 4] = *b"QMR1";
-/// The kind is one byte and three zeros, which is the same as a little-endian number of four.
+/// The kind is one byte, one of flags and two zeros, which is the same as a little-endian number of
+/// four.
 pub(crate) const KIND_BLOCK: u32 = 1;
+/// A block with tags: flag 0.
+pub(crate) const KIND_BLOCK_WITH_TAGS: u32 = KIND_BLOCK | 1 << 8;
 pub(crate) const KIND_UNWIND: u32 = 2;
 
 /// Bytes of a record before its body.
@@ -67,18 +77,18 @@ pub(crate) struct RecordFront {
 }
 
 impl RecordFront {
-    pub(crate) fn to_bytes(self) -> [u8; FRONT_LEN] {
+    pub(crate) fn to_bytes(self, salt: u32) -> [u8; FRONT_LEN] {
         let kind = self.kind.to_le_bytes();
         let [seq, durable, length] = [self.seq, self.durable, self.length].map(u64::to_le_bytes);
         let covered: [u8; 32] = join(&[&MARKER, &kind, &seq, &durable, &length]);
-        join(&[&covered, &crc32c::crc32c(&covered).to_le_bytes()])
+        join(&[&covered, &crc32c_append(salt, &covered).to_le_bytes()])
     }
 
     /// The front in these bytes, if they are one: marker, checksum and zeros are right.
-    pub(crate) fn from_bytes(bytes: &[u8; FRONT_LEN]) -> Option<Self> {
+    pub(crate) fn from_bytes(bytes: &[u8; FRONT_LEN], salt: u32) -> Option<Self> {
         let mut fields = Fields(bytes);
         let covered = fields.bytes::<32>()?;
-        if fields.u32()? != crc32c::crc32c(covered) || !fields.is_zero() {
+        if fields.u32()? != crc32c_append(salt, covered) || !fields.is_zero() {
             return None;
         }
         let mut fields = Fields(covered);
@@ -106,12 +116,12 @@ pub(crate) struct WholeRecord<'a> {
 
 impl<'a> WholeRecord<'a> {
     /// The whole record that `bytes` begin with, if they do. Allocates nothing.
-    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(bytes: &'a [u8], salt: u32) -> Option<Self> {
         let mut fields = Fields(bytes);
-        let front = RecordFront::from_bytes(fields.bytes()?)?;
+        let front = RecordFront::from_bytes(fields.bytes()?, salt)?;
         let body = fields.slice(usize::try_from(front.length).ok()?)?;
         let mut back = Fields(fields.bytes::<BACK_LEN>()?);
-        let whole = back.u32()? == crc32c::crc32c(body) && back.is_zero();
+        let whole = back.u32()? == crc32c_append(salt, body) && back.is_zero();
         whole.then_some(Self { front, body })
     }
 
@@ -125,7 +135,8 @@ impl<'a> WholeRecord<'a> {
         let RecordFront { kind, seq, .. } = self.front;
         let fields = Fields(self.body);
         match kind {
-            KIND_BLOCK => decode_block(fields),
+            KIND_BLOCK => decode_block(fields, false),
+            KIND_BLOCK_WITH_TAGS => decode_block(fields, true),
             KIND_UNWIND => decode_unwind(fields),
             _ => return Err(Damage::Kind { seq, kind }),
         }
@@ -148,21 +159,28 @@ pub(crate) fn block_end(head: &Head, last_leaf_hash: B256) -> [u8; BLOCK_END_LEN
     join(&[&head.to_bytes(), last_leaf_hash.as_slice()])
 }
 
-fn decode_block(mut fields: Fields<'_>) -> Option<JournalRecord<'_>> {
+fn decode_block(mut fields: Fields<'_>, has_tags: bool) -> Option<JournalRecord<'_>> {
     let first_tx_num = fields.u64()?;
     let leaves = usize::try_from(fields.u64()?).ok()?;
     let previous_leaf_hash = B256::new(*fields.bytes()?);
     let payloads = fields.slice(leaves.checked_mul(PAYLOAD_LEN)?)?;
     let (payloads, _) = payloads.as_chunks();
+    let tags = if has_tags { leaves } else { 0 };
+    let (tags, _) = fields.slice(tags.checked_mul(TAG_LEN)?)?.as_chunks();
     let head = Head::from_bytes(fields.bytes::<{ Head::ENCODED_LEN }>()?).ok()?;
     let last_leaf_hash = B256::new(*fields.bytes()?);
     let block = JournalRecord::Block {
         first_tx_num,
         previous_leaf_hash,
         payloads,
+        tags,
         head,
         last_leaf_hash,
     };
+    // No leaf, no tag: there is one form for each block.
+    if has_tags && tags.iter().all(|tag| *tag == NO_TAG) {
+        return None;
+    }
     fields.0.is_empty().then_some(block)
 }
 
@@ -185,11 +203,13 @@ mod tests {
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
 
+    const SALT: u32 = 0x1234_5678;
+
     fn framed(front: RecordFront, body: &[u8]) -> Vec<u8> {
         [
-            &front.to_bytes()[..],
+            &front.to_bytes(SALT)[..],
             body,
-            &record_back(crc32c::crc32c(body)),
+            &record_back(crc32c_append(SALT, body)),
         ]
         .concat()
     }
@@ -207,13 +227,13 @@ mod tests {
     fn what_lies_behind_a_record_does_not_matter_and_what_is_cut_off_does() {
         let bytes = framed(front(9, 5), b"hello");
         let longer = [&bytes[..], b"more"].concat();
-        let whole = WholeRecord::read(&longer).unwrap();
+        let whole = WholeRecord::read(&longer, SALT).unwrap();
         assert_eq!(
             (whole.front, whole.body, whole.len()),
             (front(9, 5), &b"hello"[..], 53)
         );
         for len in 0..bytes.len() {
-            assert!(WholeRecord::read(&bytes[..len]).is_none(), "{len}");
+            assert!(WholeRecord::read(&bytes[..len], SALT).is_none(), "{len}");
         }
     }
 
@@ -223,14 +243,46 @@ mod tests {
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1;
-            assert!(WholeRecord::read(&flipped).is_none(), "{at}");
+            assert!(WholeRecord::read(&flipped, SALT).is_none(), "{at}");
         }
     }
 
     #[test]
     fn a_length_beyond_the_file_is_no_record() {
         for length in [6, 1 << 40, u64::MAX - 40, u64::MAX] {
-            assert!(WholeRecord::read(&framed(front(1, length), b"hello")).is_none());
+            assert!(WholeRecord::read(&framed(front(1, length), b"hello"), SALT).is_none());
+        }
+    }
+
+    #[test]
+    fn a_record_belongs_to_the_file_of_its_salt() {
+        let bytes = framed(front(KIND_BLOCK, 5), b"hello");
+        assert!(WholeRecord::read(&bytes, SALT).is_some());
+        for other in [0, 1, !SALT] {
+            assert!(WholeRecord::read(&bytes, other).is_none());
+        }
+    }
+
+    #[test]
+    fn a_block_has_as_many_tags_as_leaves_or_none() {
+        let head = block_end(&Head::empty(1, PROFILE, SCHEME), B256::ZERO);
+        let decode = |kind, tags: &[u8]| {
+            let start = block_start(0, 2, B256::ZERO);
+            let body = [&start[..], &[7; 192], tags, &head].concat();
+            let bytes = framed(front(kind, body.len() as u64), &body);
+            let whole = WholeRecord::read(&bytes, SALT).unwrap();
+            match whole.decode()? {
+                JournalRecord::Block { tags, .. } => Ok(tags.to_vec()),
+                unwind @ JournalRecord::Unwind { .. } => panic!("{unwind:?}"),
+            }
+        };
+        let tags = [[0; 8], [1; 8]];
+        let (kind, body) = (KIND_BLOCK_WITH_TAGS, Damage::Body { seq: 7 });
+        assert_eq!(decode(kind, tags.as_flattened()), Ok(tags.to_vec()));
+        assert_eq!(decode(KIND_BLOCK, &[]), Ok(Vec::new()));
+        assert_eq!(decode(KIND_BLOCK, tags.as_flattened()), Err(body));
+        for wrong in [&[][..], &[1; 8], &[1; 17], &[1; 24], &[0; 16]] {
+            assert_eq!(decode(kind, wrong), Err(body));
         }
     }
 
@@ -238,14 +290,17 @@ mod tests {
     fn whole_records_that_do_not_decode_say_so() {
         let decode = |kind, body: &[u8]| {
             let bytes = framed(front(kind, body.len() as u64), body);
-            WholeRecord::read(&bytes).unwrap().decode().unwrap_err()
+            WholeRecord::read(&bytes, SALT)
+                .unwrap()
+                .decode()
+                .unwrap_err()
         };
         assert_eq!(decode(3, b""), Damage::Kind { seq: 7, kind: 3 });
         assert_eq!(
-            decode(0x0101, b""),
+            decode(0x0201, b""),
             Damage::Kind {
                 seq: 7,
-                kind: 0x0101
+                kind: 0x0201
             }
         );
         let body = Damage::Body { seq: 7 };
@@ -274,14 +329,14 @@ mod tests {
         })]
 
         #[test]
-        fn any_body_decodes_or_is_refused(kind in 0..4_u32, body in prop::collection::vec(any::<u8>(), 0..400)) {
+        fn any_body_decodes_or_is_refused(kind in prop::sample::select(vec![0, 1, 2, 3, 0x0101]), body in prop::collection::vec(any::<u8>(), 0..400)) {
             let bytes = framed(front(kind, body.len() as u64), &body);
-            let _ = WholeRecord::read(&bytes).unwrap().decode();
+            let _ = WholeRecord::read(&bytes, SALT).unwrap().decode();
         }
 
         #[test]
         fn any_bytes_are_a_record_or_not(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-            prop_assert!(WholeRecord::read(&bytes).is_none());
+            prop_assert!(WholeRecord::read(&bytes, SALT).is_none());
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct Recovered {
     pub valid_len: u64,
     /// What a crash left behind the last whole record.
     pub torn_tail: Option<TornTail>,
+    /// What the checksums of the newest file start from.
+    pub(crate) salt: u32,
 }
 
 /// Bytes behind the last whole record. They were never synced, and the writer cuts them off.
@@ -91,6 +93,7 @@ struct OpenFile<'a> {
     next_seq: u64,
     state: JournalState,
     max_leaf_count: u64,
+    salt: u32,
 }
 
 impl<'a> OpenFile<'a> {
@@ -101,7 +104,10 @@ impl<'a> OpenFile<'a> {
         header: FileHeader,
     ) -> Result<Self, JournalError> {
         let FileHeader {
-            first_seq, base, ..
+            first_seq,
+            base,
+            salt,
+            ..
         } = header;
         let file = Self {
             path,
@@ -109,6 +115,7 @@ impl<'a> OpenFile<'a> {
             next_seq: first_seq,
             state: base,
             max_leaf_count: base.head.leaf_count,
+            salt,
         };
         if let Some(older) = older {
             if first_seq != older.next_seq {
@@ -135,7 +142,8 @@ impl<'a> OpenFile<'a> {
     ) -> Result<Option<(u64, JournalRecord<'b>)>, JournalError> {
         let seq = self.next_seq;
         let rest = bytes.get(self.offset..).unwrap_or_default();
-        let Some(whole) = WholeRecord::read(rest).filter(|whole| whole.front.seq == seq) else {
+        let whole = WholeRecord::read(rest, self.salt);
+        let Some(whole) = whole.filter(|whole| whole.front.seq == seq) else {
             return Ok(None);
         };
         let record = whole.decode().map_err(|damage| self.damaged(damage))?;
@@ -162,7 +170,7 @@ impl<'a> OpenFile<'a> {
         if !newest {
             return Err(self.damaged(Damage::OlderFile { seq }));
         }
-        if let Some(witness) = find_witness(tail, seq) {
+        if let Some(witness) = find_witness(tail, seq, self.salt) {
             let witness_offset = (self.offset + witness.offset) as u64;
             let witness_seq = witness.seq;
             return Err(self.damaged(Damage::Synced {
@@ -205,6 +213,7 @@ impl<'a> OpenFile<'a> {
             next_seq: self.next_seq,
             valid_len: self.offset as u64,
             torn_tail,
+            salt: self.salt,
         }
     }
 

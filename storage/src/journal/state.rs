@@ -145,6 +145,7 @@ impl JournalState {
                 payloads,
                 head,
                 last_leaf_hash,
+                ..
             } => {
                 self.check_block_start(first_tx_num, previous_leaf_hash)?;
                 self.after_block(payloads.len(), head, last_leaf_hash)
@@ -349,6 +350,7 @@ mod tests {
             first_tx_num,
             previous_leaf_hash,
             payloads: &[[1; 96]],
+            tags: &[],
             head: state(8, 4).head,
             last_leaf_hash: state(8, 4).last_leaf_hash,
         };

@@ -7,13 +7,14 @@ use crate::io::{Disk, DiskFile};
 use crate::journal::error::JournalError;
 use crate::journal::file::{FileHeader, HEADER_LEN, JournalFile, path_of};
 use crate::journal::record::{
-    BACK_LEN, BLOCK_END_LEN, BLOCK_START_LEN, FRONT_LEN, KIND_BLOCK, KIND_UNWIND, RecordFront,
-    block_end, block_start, record_back,
+    BACK_LEN, BLOCK_END_LEN, BLOCK_START_LEN, FRONT_LEN, KIND_BLOCK, KIND_BLOCK_WITH_TAGS,
+    KIND_UNWIND, RecordFront, block_end, block_start, record_back,
 };
 use crate::journal::recover::Recovered;
 use crate::journal::state::{Contradiction, JournalState, STATE_LEN};
+use crate::tag::{NO_TAG, Tag};
 use alloy_primitives::B256;
-use crc32c::{crc32c, crc32c_append};
+use crc32c::crc32c_append;
 use qmtree_proofs::{Head, PAYLOAD_LEN};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,8 @@ pub struct JournalWriter {
     newest: JournalFile,
     file: Box<dyn DiskFile>,
     file_len: u64,
+    /// What the checksums of the newest file start from.
+    salt: u32,
     state: JournalState,
     next_seq: u64,
     durable_seq: u64,
@@ -72,10 +75,12 @@ impl JournalWriter {
     ) -> Result<Self, JournalError> {
         durable::create_folder(&*disk, folder)
             .map_err(JournalError::io(folder, "make the folder of the journal"))?;
+        let salt = disk.salt();
         let header = FileHeader {
             identity,
             first_seq,
             base,
+            salt,
         };
         let (newest, file) = create_file(&*disk, folder, header)?;
         Ok(Self {
@@ -86,6 +91,7 @@ impl JournalWriter {
             newest,
             file,
             file_len: HEADER_LEN as u64,
+            salt,
             state: base,
             next_seq: first_seq,
             durable_seq: first_seq,
@@ -108,6 +114,7 @@ impl JournalWriter {
             state,
             next_seq,
             valid_len,
+            salt,
             ..
         } = recovered;
         let Some(newest) = files.pop() else {
@@ -132,6 +139,7 @@ impl JournalWriter {
             newest,
             file,
             file_len: valid_len,
+            salt,
             state,
             next_seq,
             durable_seq: next_seq,
@@ -144,9 +152,20 @@ impl JournalWriter {
     /// Appends the first part of a block: all but the head. The block starts where the log ends, at
     /// the leaf count and the last leaf hash of [`state`](Self::state).
     ///
+    /// `tags` has the tag of each leaf's transaction, or is empty where no leaf has one.
+    ///
     /// # Errors
     /// [`JournalError::Poisoned`]; [`JournalError::Io`].
-    pub fn begin_block(&mut self, payloads: &[[u8; PAYLOAD_LEN]]) -> Result<(), JournalError> {
+    ///
+    /// # Panics
+    /// If there are tags, but not one for each leaf, or none that is not [`NO_TAG`].
+    pub fn begin_block(
+        &mut self,
+        payloads: &[[u8; PAYLOAD_LEN]],
+        tags: &[Tag],
+    ) -> Result<(), JournalError> {
+        let is_one_each = tags.len() == payloads.len() && tags.iter().any(|tag| *tag != NO_TAG);
+        assert!(tags.is_empty() || is_one_each, "one tag for each leaf");
         self.check_ready()?;
         let JournalState {
             head,
@@ -154,14 +173,22 @@ impl JournalWriter {
             ..
         } = self.state;
         let (leaves, payloads) = (payloads.len(), payloads.as_flattened());
-        let length = BLOCK_START_LEN + payloads.len() + BLOCK_END_LEN;
-        let front = self.front(KIND_BLOCK, length);
+        let kind = if tags.is_empty() {
+            KIND_BLOCK
+        } else {
+            KIND_BLOCK_WITH_TAGS
+        };
+        let tags = tags.as_flattened();
+        let length = BLOCK_START_LEN + payloads.len() + tags.len() + BLOCK_END_LEN;
+        let front = self.front(kind, length);
         let start = block_start(head.leaf_count, leaves as u64, last_leaf_hash);
         self.append(&[
             &join::<{ FRONT_LEN + BLOCK_START_LEN }>(&[&front, &start]),
             payloads,
+            tags,
         ])?;
-        let checksum = crc32c_append(crc32c(&start), payloads);
+        let checksum = crc32c_append(crc32c_append(self.salt, &start), payloads);
+        let checksum = crc32c_append(checksum, tags);
         self.open_block = Some(OpenBlock { leaves, checksum });
         Ok(())
     }
@@ -212,7 +239,7 @@ impl JournalWriter {
         let record = join::<{ FRONT_LEN + STATE_LEN + BACK_LEN }>(&[
             &front,
             &body,
-            &record_back(crc32c(&body)),
+            &record_back(crc32c_append(self.salt, &body)),
         ]);
         self.append(&[&record])?;
         self.advance(next);
@@ -265,16 +292,19 @@ impl JournalWriter {
         if first_seq == self.newest.first_seq {
             return Ok(());
         }
+        let salt = self.disk.salt();
         let header = FileHeader {
             identity,
             first_seq,
             base,
+            salt,
         };
         let (newest, file) =
             create_file(&*self.disk, &self.folder, header).inspect_err(|_| self.poisoned = true)?;
         self.older.push(std::mem::replace(&mut self.newest, newest));
         self.file = file;
         self.file_len = HEADER_LEN as u64;
+        self.salt = salt;
         Ok(())
     }
 
@@ -352,7 +382,7 @@ impl JournalWriter {
             durable,
             length,
         }
-        .to_bytes()
+        .to_bytes(self.salt)
     }
 
     fn append(&mut self, parts: &[&[u8]]) -> Result<(), JournalError> {
@@ -415,6 +445,7 @@ fn create_file(
         identity,
         first_seq,
         base,
+        ..
     } = header;
     let path = path_of(folder, first_seq);
     base.check(identity)

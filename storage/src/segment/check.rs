@@ -19,7 +19,8 @@ impl Segment {
         check_frame(&self.path, &self.map, self.header.identity)?;
         self.each_stored_twig(|twig| {
             twig.verify_tree()?;
-            twig.verify_payload()
+            twig.verify_payload()?;
+            twig.verify_tags()
         })
     }
 
@@ -84,6 +85,7 @@ impl Audit {
     fn check(&mut self, twig: &StoredTwig<'_>) -> Result<(), SegmentError> {
         twig.verify_tree()?;
         twig.verify_payload()?;
+        twig.verify_tags()?;
         let hasher = &twig.segment.hasher;
         self.derive_leaves(hasher, &twig.parts);
         hash_inner_nodes(hasher, &mut *self.heap);

@@ -216,6 +216,8 @@ pub enum Part {
     Anchors(TwigId),
     /// The stored nodes of a twig.
     Nodes(TwigId),
+    /// The tags of a twig's leaves.
+    Tags(TwigId),
     /// A twig's root behind the twigs.
     TwigRoot(TwigId),
     /// The hash of the last leaf, in the header.
@@ -230,6 +232,7 @@ impl fmt::Display for Part {
             Self::Payload(twig) => write!(f, "payload of twig {twig}"),
             Self::Anchors(twig) => write!(f, "anchors of twig {twig}"),
             Self::Nodes(twig) => write!(f, "nodes of twig {twig}"),
+            Self::Tags(twig) => write!(f, "tags of twig {twig}"),
             Self::TwigRoot(twig) => write!(f, "root of twig {twig}"),
             Self::End => f.write_str("hash of the last leaf"),
             Self::Footer => f.write_str("twig roots and blocks"),

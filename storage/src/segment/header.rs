@@ -19,6 +19,8 @@ const LOG_EXECUTION: u8 = 1;
 pub(super) struct Header {
     pub(super) identity: Identity,
     pub(super) content: Content,
+    /// True if the file holds tags.
+    pub(super) has_tags: bool,
     pub(super) first_twig: TwigId,
     pub(super) twig_count: u64,
     pub(super) first_block: u64,
@@ -32,6 +34,7 @@ pub(super) struct Header {
 impl Header {
     pub(super) fn to_bytes(self) -> [u8; HEADER_LEN] {
         let (log, content) = (LOG_EXECUTION, self.content.id());
+        let parts = if self.has_tags { PART_TAGS } else { 0 };
         let numbers = [
             self.first_twig.0,
             self.twig_count,
@@ -42,7 +45,7 @@ impl Header {
         KIND.to_bytes(
             self.identity,
             &[
-                &[log, content, 0, 0, 0, 0, 0, 0],
+                &[log, content, parts, 0, 0, 0, 0, 0],
                 numbers.as_flattened(),
                 &self.anchor,
                 &self.end,
@@ -83,10 +86,11 @@ impl Header {
 
     /// `None` if the content is unknown.
     fn from_fields(identity: Identity, mut fields: Fields<'_>) -> Option<Self> {
-        let [_log, content, ..] = *fields.bytes::<8>()?;
+        let [_log, content, parts, ..] = *fields.bytes::<8>()?;
         Some(Self {
             identity,
             content: Content::from_id(content)?,
+            has_tags: parts & PART_TAGS != 0,
             first_twig: TwigId(fields.u64()?),
             twig_count: fields.u64()?,
             first_block: fields.u64()?,
@@ -98,7 +102,9 @@ impl Header {
 
     /// Offset of a field that makes no sense beside the others.
     fn first_misfit(&self) -> Option<usize> {
-        if self.twig_count == 0 || self.checked_leaves().is_none() {
+        if self.has_tags && self.content != Content::Whole {
+            Some(AT_PARTS)
+        } else if self.twig_count == 0 || self.checked_leaves().is_none() {
             Some(AT_TWIG_COUNT)
         } else if self.block_count == 0 && self.first_block != 0 {
             Some(AT_FIRST_BLOCK)
@@ -129,7 +135,8 @@ impl Header {
 
     /// Bytes of the file; `None` if no file could be so long.
     pub(super) fn file_len(&self) -> Option<u64> {
-        file_len(self.twig_len(), self.twig_count, self.block_count)
+        let per_twig = self.twig_len() + self.tags_len();
+        file_len(per_twig, self.twig_count, self.block_count)
     }
 
     /// Bytes of a twig in this file.
@@ -138,6 +145,11 @@ impl Header {
             Content::Whole => TWIG_LEN,
             Content::Pruned | Content::Roots => 0,
         }
+    }
+
+    /// Bytes of a twig's tags in this file.
+    pub(super) fn tags_len(&self) -> usize {
+        if self.has_tags { TAGS_LEN } else { 0 }
     }
 
     pub(super) fn twigs(&self) -> Range<TwigId> {

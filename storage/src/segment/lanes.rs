@@ -4,8 +4,10 @@ use super::heap::{TwigHeap, hash_inner_nodes, heap_index, zero_twig_heap};
 use super::layout::LEAVES;
 use super::parts::digest;
 use super::sealable::SealableTwig;
+use crate::tag::Tag;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{Digest, LEAF_LEN, PAYLOAD_LEN, TWIG_LEVEL, TreeHasher, TwigId, leaf_message};
+use std::borrow::Cow;
 use std::fmt;
 
 /// Chains that advance together: two full groups of Keccak's widest lanes, one of BLAKE3's.
@@ -18,6 +20,8 @@ pub struct AnchoredTwig<'a> {
     pub anchor: Digest,
     /// Words 0 to 2 of each leaf.
     pub payloads: &'a [[u8; PAYLOAD_LEN]],
+    /// The tag of each leaf's transaction; `None` if no leaf has one.
+    pub tags: Option<&'a [Tag]>,
 }
 
 /// Derives twigs from their leaves, and keeps the memory for the next ones.
@@ -132,6 +136,10 @@ impl SealableTwig for DerivedTwig<'_> {
         std::iter::once(self.source.payloads)
     }
 
+    fn tags(&self) -> Option<Cow<'_, [Tag]>> {
+        self.source.tags.map(Cow::Borrowed)
+    }
+
     fn node(&self, level: u32, index: u64) -> Option<Digest> {
         self.heap
             .get(heap_index(TWIG_LEVEL, level, index)?)
@@ -171,6 +179,7 @@ mod tests {
                 let anchored = twigs.iter().map(|(anchor, payloads)| AnchoredTwig {
                     anchor: *anchor,
                     payloads,
+                    tags: None,
                 });
                 let derived = lanes.derive(TwigId(5), &anchored.collect::<Vec<_>>());
                 for (place, (anchor, payloads)) in twigs.iter().enumerate() {

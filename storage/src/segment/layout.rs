@@ -2,6 +2,7 @@
 
 use crate::header::FIELDS_AT;
 use crate::identity::GROUP_SHIFT;
+use crate::tag::TAG_LEN;
 use qmtree_proofs::{PAYLOAD_LEN, TWIG_LEAVES, TWIG_LEVEL};
 
 /// log2 of the leaves in a group; also the lowest level whose nodes are stored.
@@ -18,6 +19,9 @@ pub(super) const DIGEST_LEN: usize = 32;
 // 7.1 Header; what is before the content byte is every file's.
 pub(super) const HEADER_LEN: usize = 4096;
 pub(super) const AT_CONTENT: usize = FIELDS_AT + 1;
+pub(super) const AT_PARTS: usize = AT_CONTENT + 1;
+/// The bit of the parts byte that says that there are tags.
+pub(super) const PART_TAGS: u8 = 1;
 pub(super) const AT_TWIG_COUNT: usize = 40;
 pub(super) const AT_FIRST_BLOCK: usize = 48;
 pub(super) const AT_BLOCK_COUNT: usize = 56;
@@ -38,11 +42,12 @@ pub(super) const AT_NODES: usize = AT_HEAP + DIGEST_LEN;
 pub(super) const AT_PAYLOAD_CRC: usize = 0;
 pub(super) const AT_ANCHORS_CRC: usize = 4;
 pub(super) const AT_NODES_CRC: usize = 8;
-pub(super) const AT_TWIG_ZERO: usize = 12;
+pub(super) const AT_TAGS_CRC: usize = 12;
 pub(super) const AT_TWIG_ID: usize = 16;
 pub(super) const AT_TWIG_ZERO_END: usize = 24;
 
-// 7.3 Twig roots, blocks, tail
+// 7.3 Tags, twig roots, blocks, tail
+pub(super) const TAGS_LEN: usize = LEAVES * TAG_LEN;
 pub(super) const BLOCK_LEN: usize = 80;
 pub(super) const TAIL_MAGIC: [u8; 8] = *b"QMSEGEND";
 pub(super) const TAIL_LEN: usize = 32;
@@ -52,7 +57,7 @@ pub(super) const AT_TAIL_LENGTH: usize = 8;
 pub(super) const AT_TAIL_ZERO_END: usize = 16;
 pub(super) const AT_TAIL_MAGIC: usize = 24;
 
-/// Bytes of a segment with `twig_count` stored twigs' worth of `twig_len` bytes each.
+/// Bytes of a segment with `twig_count` stored twigs' worth of `twig_len` bytes each, tags included.
 pub(super) fn file_len(twig_len: usize, twig_count: u64, block_count: u64) -> Option<u64> {
     let per_twig = (twig_len + DIGEST_LEN) as u64;
     let twigs = per_twig.checked_mul(twig_count)?;
@@ -96,6 +101,7 @@ const _: () = {
     assert!(HEAP_LEN - DIGEST_LEN == 8160);
     assert!(TWIG_LEN == 208_896);
     assert!(TWIG_LEN == LEAVES * 102);
+    assert!(TAGS_LEN == 16_384);
     assert!(TWIG_LEN.is_multiple_of(4096));
     assert!(AT_TAIL_MAGIC + TAIL_MAGIC.len() == TAIL_LEN);
 };
@@ -107,6 +113,8 @@ mod tests {
     #[test]
     fn lengths_are_those_of_the_page() {
         assert_eq!(file_len(TWIG_LEN, 3, 5), Some(4128 + 208_928 * 3 + 80 * 5));
+        let with_tags = file_len(TWIG_LEN + TAGS_LEN, 3, 5);
+        assert_eq!(with_tags, Some(4128 + 225_312 * 3 + 80 * 5));
         assert_eq!(file_len(0, 3, 5), Some(4128 + 32 * 3 + 80 * 5));
         assert_eq!(file_len(TWIG_LEN, u64::MAX / 1000, 0), None);
         assert_eq!(file_len(0, 1, u64::MAX / 10), None);

@@ -6,13 +6,14 @@
 //!                                anchors     the hash before each group of 16 leaves
 //!                                checksums   where node 0 of a heap would be
 //!                                nodes       levels 11 to 4, as a heap
+//! tags     16,384 bytes a twig: the tag of each leaf's transaction; left out if no leaf has one
 //! roots    32 bytes a twig
-//! blocks   48 bytes each: where each block ends
+//! blocks   80 bytes each: where each block ends
 //! tail     32 bytes
 //! ```
 //!
 //! Neither leaf hashes nor nodes below level 4 are stored: a [`Group`] derives them, 31 hashes from
-//! an anchor and 16 payloads. That makes 102 bytes a leaf, 96 of them payload. The anchors also
+//! an anchor and 16 payloads. That makes 102 bytes a leaf, 96 of them payload; 110 with tags. The anchors also
 //! let [`Segment::check`] hash 128 chains side by side, where a log has but one.
 //!
 //! [`write_segment`] makes a file, [`Segment`] reads one, [`list()`] opens a folder of them, and

@@ -9,6 +9,8 @@ use qmtree_proofs::{Digest, PAYLOAD_LEN};
 pub(super) struct Parts<'a> {
     /// The stored twigs; none in a pruned segment.
     pub(super) twigs: &'a [[u8; TWIG_LEN]],
+    /// The tags of each twig; none in a segment without tags.
+    pub(super) tags: &'a [[u8; TAGS_LEN]],
     /// Where the twig roots start.
     pub(super) footer_at: usize,
     /// Twig roots and blocks, what the tail's checksum covers.
@@ -26,14 +28,17 @@ impl<'a> Parts<'a> {
         }
         // All these are at most the length of the file, so nothing below overflows.
         let twig_count = usize::try_from(header.twig_count).ok()?;
-        let footer_at = HEADER_LEN + header.twig_len() * twig_count;
+        let tags_at = HEADER_LEN + header.twig_len() * twig_count;
+        let footer_at = tags_at + header.tags_len() * twig_count;
         let (front, behind) = file.split_at_checked(footer_at)?;
+        let (front, tags) = front.split_at_checked(tags_at)?;
         let (footer, tail) = behind.split_last_chunk()?;
         let (roots, blocks) = footer.split_at_checked(DIGEST_LEN * twig_count)?;
         let twigs = front.get(HEADER_LEN..)?.as_chunks().0;
         let (roots, blocks) = (roots.as_chunks().0, blocks.as_chunks().0);
         Some(Self {
             twigs,
+            tags: tags.as_chunks().0,
             footer_at,
             footer,
             roots,

@@ -13,6 +13,7 @@ use super::stored::StoredTwig;
 use super::touch::{Share, Touched};
 use crate::identity::Identity;
 use crate::io::{Disk, Mapped};
+use crate::tag::{NO_TAG, Tag};
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{Digest, Leaf, PAYLOAD_LEN, TWIG_LEVEL, TwigId, TxNum};
 use std::fmt;
@@ -174,6 +175,31 @@ impl Segment {
     /// As [`payload`](Self::payload).
     pub fn payloads(&self, twig_id: TwigId) -> Result<&[[u8; PAYLOAD_LEN]], SegmentError> {
         Ok(self.touch(twig_id, Share::Payload)?.parts.payloads)
+    }
+
+    /// True if leaves of this segment have tags. A pruned one has none.
+    #[must_use]
+    pub fn has_tags(&self) -> bool {
+        self.header.has_tags
+    }
+
+    /// The tag of each leaf of a twig, where they lie in the file; none if the segment has no tags.
+    /// The first use verifies their checksum: 16 KB.
+    ///
+    /// # Errors
+    /// As [`payload`](Self::payload).
+    pub fn tags(&self, twig_id: TwigId) -> Result<&[Tag], SegmentError> {
+        Ok(self.touch(twig_id, Share::Tags)?.tags)
+    }
+
+    /// The tag of a leaf's transaction; [`NO_TAG`] if it has none.
+    ///
+    /// # Errors
+    /// As [`payload`](Self::payload).
+    pub fn tag(&self, tx_num: TxNum) -> Result<Tag, SegmentError> {
+        let twig = self.twig_of(0, tx_num.0)?;
+        let tag = self.tags(twig)?.get(usize_of(tx_num.index_in_twig()));
+        Ok(tag.copied().unwrap_or(NO_TAG))
     }
 
     /// Hash of the leaf before a twig; zero for twig 0.

@@ -1,7 +1,9 @@
 //! What a segment is made of: complete twigs, however they lie in memory.
 
 use super::twig::Twig;
+use crate::tag::Tag;
 use qmtree_proofs::{Digest, PAYLOAD_LEN, TwigId};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A complete twig that can be written into a segment.
@@ -14,6 +16,9 @@ pub trait SealableTwig {
 
     /// Words 0 to 2 of all 2048 leaves, in order, in as many pieces as they lie in.
     fn payload_pieces(&self) -> impl Iterator<Item = &[[u8; PAYLOAD_LEN]]>;
+
+    /// The tag of each of the 2048 leaves' transactions; `None` if no leaf has one.
+    fn tags(&self) -> Option<Cow<'_, [Tag]>>;
 
     /// A node of levels 0 to 11 by its index in the twig; `None` if the twig has no such node.
     fn node(&self, level: u32, index: u64) -> Option<Digest>;
@@ -30,6 +35,10 @@ impl SealableTwig for Arc<Twig> {
 
     fn payload_pieces(&self) -> impl Iterator<Item = &[[u8; PAYLOAD_LEN]]> {
         std::iter::once(self.payloads())
+    }
+
+    fn tags(&self) -> Option<Cow<'_, [Tag]>> {
+        Twig::tags(self).map(Cow::Borrowed)
     }
 
     fn node(&self, level: u32, index: u64) -> Option<Digest> {

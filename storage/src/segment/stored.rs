@@ -7,6 +7,7 @@ use super::open::check_crc;
 use super::parts::{TwigParts, digest};
 use super::reader::Segment;
 use super::touch::Share;
+use crate::tag::Tag;
 use alloy_primitives::B256;
 use qmtree_proofs::{Digest, TWIG_LEVEL, TwigId};
 
@@ -18,18 +19,23 @@ pub(super) struct StoredTwig<'a> {
     /// Its place in the segment.
     pub(super) place: usize,
     pub(super) parts: TwigParts<'a>,
+    /// None if the segment has no tags.
+    pub(super) tags: &'a [Tag],
 }
 
 impl<'a> StoredTwig<'a> {
     pub(super) fn find(segment: &'a Segment, twig_id: TwigId) -> Result<Self, SegmentError> {
         let outside = || segment.outside(TWIG_LEVEL, twig_id.0);
         let place = segment.place(twig_id).ok_or_else(outside)?;
-        match segment.parts().twigs.get(place) {
+        let parts = segment.parts();
+        let tags = parts.tags.get(place).map_or(&[][..], |tags| tags);
+        match parts.twigs.get(place) {
             Some(twig) => Ok(Self {
                 segment,
                 twig_id,
                 place,
                 parts: TwigParts::cut(twig),
+                tags: tags.as_chunks().0,
             }),
             None => Err(segment.pruned(twig_id.first_tx_num().unwrap_or_default())),
         }
@@ -42,6 +48,7 @@ impl<'a> StoredTwig<'a> {
             match share {
                 Share::Tree => self.verify_tree()?,
                 Share::Payload => self.verify_payload()?,
+                Share::Tags => self.verify_tags()?,
             }
             touched.set(self.place, share);
         }
@@ -77,6 +84,19 @@ impl<'a> StoredTwig<'a> {
         self.crc(Part::Payload(self.twig_id), AT_PAYLOAD_CRC, 0, payload)
     }
 
+    /// Verifies the checksum of the tags.
+    pub(super) fn verify_tags(&self) -> Result<(), SegmentError> {
+        self.verify_header()?;
+        if !self.segment.has_tags() {
+            return Ok(());
+        }
+        let stored = field_u32(self.header(), AT_TAGS_CRC);
+        let at = self.segment.tags_at() + TAGS_LEN * self.place;
+        let part = Part::Tags(self.twig_id);
+        let tags = self.tags.as_flattened();
+        check_crc(&self.segment.path, part, at as u64, stored, tags)
+    }
+
     /// Compares what a group hashes to with the node stored above it.
     pub(super) fn check_group(&self, place: usize, group: &Group) -> Result<(), SegmentError> {
         let slot = GROUPS + place;
@@ -106,8 +126,8 @@ impl<'a> StoredTwig<'a> {
                 field: name,
             })
         };
-        if field(header, AT_TWIG_ZERO) != [0; 4] {
-            return bad(AT_TWIG_ZERO, "reserved byte of a twig");
+        if !self.segment.has_tags() && field(header, AT_TAGS_CRC) != [0; 4] {
+            return bad(AT_TAGS_CRC, "checksum of tags that are not there");
         }
         if field_u64(header, AT_TWIG_ID) != self.twig_id.0 {
             return bad(AT_TWIG_ID, "number of a twig");
@@ -138,6 +158,11 @@ impl<'a> StoredTwig<'a> {
 }
 
 impl Segment {
+    /// Where the tags begin, or what stands in their place.
+    pub(super) fn tags_at(&self) -> usize {
+        HEADER_LEN + TWIG_LEN * self.parts().twigs.len()
+    }
+
     /// Compares a stored digest with one that follows from other bytes of the file.
     pub(super) fn same(
         &self,

@@ -9,16 +9,18 @@ pub(super) enum Share {
     Tree,
     /// Payload: 196 KB.
     Payload,
+    /// Tags: 16 KB.
+    Tags,
 }
 
-/// Two bits a twig, one for each [`Share`].
+/// Four bits a twig, one for each [`Share`] and one to spare.
 ///
 /// Relaxed ordering is enough: a bit publishes no other memory. What it vouches for, the mapped
 /// file, does not change; and threads that both find a bit unset both do the work.
 #[derive(Debug)]
 pub(super) struct Touched(Box<[AtomicU64]>);
 
-const TWIGS_PER_WORD: usize = 32;
+const TWIGS_PER_WORD: usize = 16;
 
 impl Touched {
     pub(super) fn new(twig_count: usize) -> Self {
@@ -39,7 +41,7 @@ impl Touched {
 }
 
 fn bit(place: usize, share: Share) -> u64 {
-    1 << (2 * (place % TWIGS_PER_WORD) + share as usize)
+    1 << (4 * (place % TWIGS_PER_WORD) + share as usize)
 }
 
 #[cfg(test)]
@@ -49,17 +51,17 @@ mod tests {
     #[test]
     fn bits_do_not_touch_each_other() {
         let touched = Touched::new(65);
-        for place in [0, 31, 32, 64] {
-            for share in [Share::Payload, Share::Tree] {
+        for place in [0, 15, 16, 64] {
+            for share in [Share::Payload, Share::Tree, Share::Tags] {
                 assert!(!touched.has(place, share));
                 touched.set(place, share);
                 assert!(touched.has(place, share));
             }
         }
         assert!(!touched.has(1, Share::Tree) && !touched.has(63, Share::Payload));
-        touched.set(96, Share::Tree);
+        touched.set(80, Share::Tree);
         assert!(
-            !touched.has(96, Share::Tree),
+            !touched.has(80, Share::Tree),
             "behind the end nothing is kept"
         );
     }

@@ -3,6 +3,7 @@
 use super::heap::{TwigHeap, hash_inner_nodes, heap_index, zero_twig_heap};
 use super::layout::{GROUP_LEAVES, LEAVES};
 use super::parts::digest;
+use crate::tag::{NO_TAG, Tag};
 use qmtree_proofs::{Digest, PAYLOAD_LEN, TWIG_LEVEL, TreeHasher, TwigId};
 use std::fmt;
 
@@ -12,6 +13,7 @@ pub struct Twig {
     previous_leaf_hash: Digest,
     payloads: Box<[[u8; PAYLOAD_LEN]; LEAVES]>,
     heap: Box<TwigHeap>,
+    tags: Option<Box<[Tag]>>,
 }
 
 impl Twig {
@@ -79,10 +81,28 @@ impl Twig {
             previous_leaf_hash,
             payloads,
             heap: zero_twig_heap(),
+            tags: None,
         };
         set_leaves(&*twig.payloads, twig.heap.split_at_mut(LEAVES).1);
         hash_inner_nodes(hasher, &mut *twig.heap);
         twig
+    }
+
+    /// The twig with the tag of each leaf's transaction.
+    ///
+    /// # Panics
+    /// If there are not 2048.
+    #[must_use]
+    pub fn with_tags(self, tags: Vec<Tag>) -> Self {
+        assert_eq!(tags.len(), LEAVES, "a twig has 2048 leaves");
+        let tags = tags.iter().any(|tag| *tag != NO_TAG).then(|| tags.into());
+        Self { tags, ..self }
+    }
+
+    /// The tag of each leaf's transaction; `None` if no leaf has one.
+    #[must_use]
+    pub fn tags(&self) -> Option<&[Tag]> {
+        self.tags.as_deref()
     }
 
     /// Number of the twig.

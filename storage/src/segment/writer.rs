@@ -11,8 +11,10 @@ use super::sealable::SealableTwig;
 use crate::durable;
 use crate::identity::Identity;
 use crate::io::{Disk, DiskFile};
+use crate::tag::{NO_TAG, Tag};
 use crc32c::{crc32c, crc32c_append};
 use qmtree_proofs::{Digest, TWIG_LEVEL, TwigId};
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +22,7 @@ use std::path::{Path, PathBuf};
 /// its path; the file is durable then.
 ///
 /// `first_block` is the number of the first of `blocks`; it does not matter if there are none.
-/// The hashes of the twigs are taken as they are. Streams: beside the twigs it holds 12 KB, 32
+/// The hashes of the twigs are taken as they are. Streams: beside the twigs it holds 28 KB, 32
 /// bytes a twig and 80 a block. After a crash the
 /// segment is there whole or not at all, maybe with a temporary file that [`list`](super::list())
 /// reports.
@@ -39,12 +41,20 @@ pub fn write_segment(
     let header = header_of(identity, twigs, first_block, blocks)?;
     let footer = footer_of(twigs, blocks);
     create(disk, folder, &header, &footer, |file| {
-        twigs.iter().try_for_each(|twig| append_twig(file, twig))
+        for twig in twigs {
+            append_twig(file, twig, header.has_tags)?;
+        }
+        if header.has_tags {
+            for twig in twigs {
+                file.append(tags(twig).as_flattened())?;
+            }
+        }
+        Ok(())
     })
 }
 
-/// Replaces a whole segment by its pruned form: twig roots and blocks stay, leaves and the nodes
-/// below the roots go. Returns the pruned segment; `segment` stays readable as long as it is held.
+/// Replaces a whole segment by its pruned form: twig roots and blocks stay, leaves, their tags and
+/// the nodes below the roots go. Returns the pruned segment; `segment` stays readable as long as it is held.
 ///
 /// The whole file is unlinked after the pruned one is durable and opens. A pruned segment is left
 /// as it is.
@@ -63,6 +73,7 @@ pub fn prune(disk: &dyn Disk, segment: &Segment) -> Result<Segment, SegmentError
     let (header, parts) = check_frame(path, &segment.map, identity)?;
     let header = Header {
         content: Content::Pruned,
+        has_tags: false,
         ..header
     };
     let pruned = create(disk, folder, &header, parts.footer, |_| Ok(()))?;
@@ -89,6 +100,7 @@ pub fn write_roots(
     let header = Header {
         identity,
         content: Content::Roots,
+        has_tags: false,
         first_twig: TwigId(0),
         twig_count: roots.len() as u64,
         first_block: 0,
@@ -136,6 +148,7 @@ fn header_of(
     let header = Header {
         identity,
         content: Content::Whole,
+        has_tags: twigs.iter().any(|twig| twig.tags().is_some()),
         first_twig: first.twig_id(),
         twig_count: twigs.len() as u64,
         first_block: if blocks.is_empty() { 0 } else { first_block },
@@ -178,7 +191,11 @@ fn check_order(twigs: &[impl SealableTwig]) -> Result<(), ContentsError> {
     Ok(())
 }
 
-fn append_twig(file: &mut dyn DiskFile, twig: &impl SealableTwig) -> io::Result<()> {
+fn append_twig(
+    file: &mut dyn DiskFile,
+    twig: &impl SealableTwig,
+    has_tags: bool,
+) -> io::Result<()> {
     let payload: Vec<_> = twig.payload_pieces().map(<[_]>::as_flattened).collect();
     file.append_parts(&payload)?;
     let payload_crc = payload
@@ -190,8 +207,17 @@ fn append_twig(file: &mut dyn DiskFile, twig: &impl SealableTwig) -> io::Result<
     put(&mut header, AT_PAYLOAD_CRC, payload_crc.to_le_bytes());
     put(&mut header, AT_ANCHORS_CRC, crc32c(anchors).to_le_bytes());
     put(&mut header, AT_NODES_CRC, crc32c(nodes).to_le_bytes());
+    if has_tags {
+        let tags_crc = crc32c(tags(twig).as_flattened());
+        put(&mut header, AT_TAGS_CRC, tags_crc.to_le_bytes());
+    }
     put(&mut header, AT_TWIG_ID, twig.twig_id().0.to_le_bytes());
     file.append_parts(&[anchors, &header, nodes])
+}
+
+/// The tag of each leaf, as it lies in the file.
+fn tags(twig: &impl SealableTwig) -> Cow<'_, [Tag]> {
+    twig.tags().unwrap_or_else(|| vec![NO_TAG; LEAVES].into())
 }
 
 /// The hash of the leaf before each group of 16 leaves.

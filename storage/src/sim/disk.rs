@@ -137,6 +137,11 @@ impl Default for SimDisk {
 }
 
 impl Disk for SimDisk {
+    /// Always the same, so that equal scripts leave equal files.
+    fn salt(&self) -> u32 {
+        0x5a17_5a17
+    }
+
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let path = key(path);
         let folders: Vec<&Path> = path.ancestors().collect();
@@ -194,12 +199,25 @@ impl Disk for SimDisk {
         names.files.contains_key(&path) || names.has_folder(&path)
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let (from, to) = (key(from), key(to));
+        let mut state = self.running()?;
+        let file = state.find(&from)?;
+        free(&state, &to)?;
+        state.change(Change::Create(to, file))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let (from, to) = (key(from), key(to));
         let mut state = self.running()?;
         free(&state, &to)?;
-        let file = state.find(&from)?;
         assert_eq!(from.parent(), to.parent(), "renames stay in their folder");
+        if state.names.now().has_folder(&from) {
+            // What was not synced in it could be lost under the new name.
+            assert!(state.names.is_synced(&from), "a folder is synced first");
+            return state.change(Change::RenameFolder { from, to });
+        }
+        let file = state.find(&from)?;
         state.change(Change::Rename { from, to, file })
     }
 
@@ -208,6 +226,20 @@ impl Disk for SimDisk {
         let mut state = self.running()?;
         state.find(&path)?;
         state.change(Change::Remove(path))
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        let path = key(path);
+        let mut state = self.running()?;
+        let names = state.names.now();
+        if !names.has_folder(&path) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let mut entries = names.files.keys().chain(&names.folders);
+        if entries.any(|entry| entry.parent() == Some(&path)) {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        state.change(Change::RemoveFolder(path))
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {

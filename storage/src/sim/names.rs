@@ -19,6 +19,7 @@ pub(crate) struct Names {
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
     Folder(PathBuf),
+    /// A file of this name; a new one, or one that has other names already.
     Create(PathBuf, FileId),
     Rename {
         from: PathBuf,
@@ -26,6 +27,12 @@ pub(crate) enum Change {
         file: FileId,
     },
     Remove(PathBuf),
+    /// A folder with all that is in it.
+    RenameFolder {
+        from: PathBuf,
+        to: PathBuf,
+    },
+    RemoveFolder(PathBuf),
 }
 
 /// The names now, and those that a power loss would leave.
@@ -69,6 +76,18 @@ impl Names {
             Change::Remove(path) => {
                 self.files.remove(path);
             }
+            Change::RenameFolder { from, to } => {
+                let moved = |path: &PathBuf| match path.strip_prefix(from) {
+                    Ok(rest) => to.components().chain(rest.components()).collect(),
+                    Err(_) => path.clone(),
+                };
+                self.folders = self.folders.iter().map(moved).collect();
+                let files = self.files.iter();
+                self.files = files.map(|(path, file)| (moved(path), *file)).collect();
+            }
+            Change::RemoveFolder(path) => {
+                self.folders.remove(path);
+            }
         }
     }
 
@@ -86,7 +105,9 @@ impl Change {
         let (Self::Folder(path)
         | Self::Create(path, _)
         | Self::Rename { to: path, .. }
-        | Self::Remove(path)) = self;
+        | Self::Remove(path)
+        | Self::RenameFolder { to: path, .. }
+        | Self::RemoveFolder(path)) = self;
         path.parent().unwrap_or(path)
     }
 }
@@ -108,6 +129,12 @@ impl NameTable {
     pub(crate) fn change(&mut self, change: Change) {
         self.now.apply(&change);
         self.pending.push(change);
+    }
+
+    /// True if all names in a folder, at any depth, are durable.
+    pub(crate) fn is_synced(&self, folder: &Path) -> bool {
+        let mut pending = self.pending.iter().map(Change::folder);
+        !pending.any(|changed| changed.starts_with(folder))
     }
 
     /// A change from outside of the simulation.

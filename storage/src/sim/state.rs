@@ -3,7 +3,7 @@
 use crate::sim::content::Content;
 use crate::sim::names::{Change, FileId, NameTable};
 use crate::sim::random::Random;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -86,11 +86,14 @@ impl State {
     pub(crate) fn after_power_loss(&self, fate: Fate) -> Self {
         let mut random = self.random.clone();
         let mut names = self.names.after_power_loss(fate, &mut random);
-        let mut contents = Vec::new();
+        let (mut contents, mut moved) = (Vec::new(), BTreeMap::new());
         for id in names.files.values_mut() {
-            let content = self.content(*id).after_power_loss(fate, &mut random);
-            *id = contents.len();
-            contents.push(Content::durable(content));
+            // The names of one file find the same bytes.
+            *id = *moved.entry(*id).or_insert_with(|| {
+                let content = self.content(*id).after_power_loss(fate, &mut random);
+                contents.push(Content::durable(content));
+                contents.len() - 1
+            });
         }
         let names = NameTable::durable(names);
         Self {

@@ -199,6 +199,50 @@ fn maps_and_open_files_outlive_names_and_locks_are_exclusive() {
 }
 
 #[test]
+fn links_are_names_of_one_file_and_durable_like_other_names() {
+    for seed in 0..20 {
+        let (disk, mut file) = disk_with_file(seed, b"one");
+        disk.create_dir_all(path("copy")).unwrap();
+        disk.sync_dir(path("")).unwrap();
+        disk.hard_link(path("a"), path("copy/b")).unwrap();
+        file.append(&[7; 3000]).unwrap();
+        let content = |disk: &SimDisk, name| disk.content(path(name));
+        assert_eq!(content(&disk, "copy/b"), content(&disk, "a"));
+        assert_eq!(disk.power_loss(Fate::Lost).files(), [path("a")]);
+        disk.sync_dir(path("copy")).unwrap();
+        let torn = disk.power_loss(Fate::Torn);
+        assert!(content(&torn, "a").is_some());
+        assert_eq!(content(&torn, "copy/b"), content(&torn, "a"));
+        disk.remove(path("a")).unwrap();
+        assert_eq!(content(&disk, "copy/b").unwrap().len(), 3003);
+        let taken = disk.hard_link(path("copy/b"), path("copy")).unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
+    }
+}
+
+#[test]
+fn a_folder_is_renamed_with_all_that_is_in_it() {
+    let disk = SimDisk::new();
+    disk.create_dir_all(path("new/x")).unwrap();
+    disk.create_new(path("new/x/y")).unwrap();
+    for folder in ["", "new", "new/x"] {
+        disk.sync_dir(path(folder)).unwrap();
+    }
+    disk.rename(path("new"), path("whole")).unwrap();
+    let whole = [path("whole/x/y")];
+    assert_eq!(disk.files(), whole);
+    assert_eq!(disk.power_loss(Fate::Lost).files(), [path("new/x/y")]);
+    assert_eq!(disk.power_loss(Fate::Kept).files(), whole);
+    disk.sync_dir(path("")).unwrap();
+    assert_eq!(disk.power_loss(Fate::Lost).files(), whole);
+    let full = disk.remove_dir(path("whole/x")).unwrap_err();
+    assert_eq!(full.kind(), io::ErrorKind::DirectoryNotEmpty);
+    disk.remove(path("whole/x/y")).unwrap();
+    disk.remove_dir(path("whole/x")).unwrap();
+    assert!(!disk.exists(path("whole/x")) && disk.exists(path("whole")));
+}
+
+#[test]
 fn bytes_can_be_changed_from_outside() {
     let (disk, _) = disk_with_file(0, b"abc");
     disk.flip(path("a"), 1, 0x20);

@@ -4,8 +4,9 @@ use super::blocks::{BlockTable, SnapshotBlock};
 use super::error::SnapshotError;
 use super::header::{HEADER_LEN, SnapshotHeader};
 use super::name::{SnapshotContent, SnapshotName};
-use super::words::{WordFile, WordPlace, Words};
+use super::words::{WordError, WordFile, WordPlace, Words};
 use crate::io::{Disk, Mapped};
+use crate::tag::Tag;
 use qmtree_proofs::{Digest, PAYLOAD_LEN, TWIG_LEAVES};
 use std::borrow::Cow;
 use std::fmt;
@@ -29,6 +30,7 @@ pub struct SnapshotFile {
     places: Vec<WordPlace>,
     roots: Vec<Digest>,
     blocks: BlockTable,
+    tags: Vec<Tag>,
 }
 
 /// A twig as a snapshot holds it, or the front of one.
@@ -82,6 +84,7 @@ impl SnapshotFile {
             places,
             roots,
             blocks,
+            tags,
         } = parts;
         let file = Self {
             path,
@@ -90,9 +93,10 @@ impl SnapshotFile {
             places,
             roots,
             blocks,
+            tags,
         };
         if let Some(first) = file.header.twigs().next()
-            && file.header.name.content != SnapshotContent::Roots
+            && !file.places.is_empty()
             && file.twig(first)?.anchor() != file.header.anchor
         {
             return Err(file.content("first anchor"));
@@ -150,6 +154,22 @@ impl SnapshotFile {
         Ok(SnapshotTwig { word })
     }
 
+    /// The tags of a twig's leaves, of a tail those of its leaves; `None` if it has none of them.
+    #[must_use]
+    pub fn tags(&self, twig: u64) -> Option<&[Tag]> {
+        let leaves = self.header.leaves();
+        let first = (twig.checked_mul(TWIG_LEAVES)?).checked_sub(leaves.start)?;
+        let count = (leaves.end - leaves.start)
+            .checked_sub(first)?
+            .min(TWIG_LEAVES);
+        let first = usize::try_from(first).ok()?;
+        let tags = self
+            .tags
+            .get(first..)?
+            .get(..usize::try_from(count).ok()?)?;
+        (!tags.is_empty()).then_some(tags)
+    }
+
     /// Numbers of the blocks that end in this file.
     #[must_use]
     pub fn blocks(&self) -> Range<u64> {
@@ -192,10 +212,65 @@ impl fmt::Debug for SnapshotFile {
 }
 
 /// What is read when a file is opened.
+#[derive(Default)]
 struct Parts {
     places: Vec<WordPlace>,
     roots: Vec<Digest>,
     blocks: BlockTable,
+    tags: Vec<Tag>,
+}
+
+/// The words behind word 0 that files of a content have.
+pub(super) struct Shape {
+    /// Words of leaves.
+    pub(super) leaf_words: u64,
+    /// Bytes of each.
+    pub(super) leaf_len: u64,
+    pub(super) has_roots: bool,
+    pub(super) has_blocks: bool,
+    pub(super) has_tags: bool,
+}
+
+impl Shape {
+    /// `None` if there is no such file.
+    pub(super) fn of(header: &SnapshotHeader) -> Option<Self> {
+        let SnapshotName { content, from, to } = header.name;
+        let range = to.checked_sub(from)?;
+        let (leaf_words, leaf_len) = match content {
+            SnapshotContent::Execution => (range, TWIG_WORD_LEN),
+            SnapshotContent::Tail => (1, range.checked_mul(PAYLOAD_LEN as u64)?.checked_add(32)?),
+            SnapshotContent::Roots | SnapshotContent::Tags => (0, 0),
+        };
+        Some(Self {
+            leaf_words,
+            leaf_len,
+            has_roots: matches!(content, SnapshotContent::Execution | SnapshotContent::Roots),
+            has_blocks: leaf_words > 0,
+            has_tags: matches!(content, SnapshotContent::Tail | SnapshotContent::Tags),
+        })
+    }
+
+    fn tables(&self) -> u64 {
+        u64::from(self.has_roots) + u64::from(self.has_blocks) + u64::from(self.has_tags)
+    }
+}
+
+/// The words behind the leaves, one by one.
+struct Tables<'r, 'f, 'a> {
+    path: &'r Path,
+    reader: Words<'f, 'a>,
+    limit: usize,
+    crc: u32,
+}
+
+impl<'a> Tables<'_, '_, 'a> {
+    fn next(&mut self) -> Result<Cow<'a, [u8]>, SnapshotError> {
+        let word = self.reader.next_word(self.limit);
+        let word = word.and_then(|word| word.ok_or(WordError::Truncated("words")));
+        let word = word.map_err(SnapshotError::words(self.path))?;
+        self.crc = crc32c::crc32c_append(self.crc, &word);
+        Ok(word)
+    }
 }
 
 fn read_frame(path: &Path, bytes: &[u8]) -> Result<(SnapshotHeader, Parts), SnapshotError> {
@@ -208,64 +283,54 @@ fn read_frame(path: &Path, bytes: &[u8]) -> Result<(SnapshotHeader, Parts), Snap
     let mut reader = file.words();
     let first = reader.next_word(HEADER_LEN).map_err(&words)?;
     let header = SnapshotHeader::read(path, &first.ok_or_else(|| bad("header"))?)?;
-    let twigs = header.name.to - header.name.from;
-    let (leaf_words, leaf_len, has_roots, has_blocks) = match header.name.content {
-        SnapshotContent::Execution => (twigs, TWIG_WORD_LEN, true, true),
-        SnapshotContent::Roots => (0, 0, true, false),
-        SnapshotContent::Tail => (1, 32 + PAYLOAD_LEN as u64 * twigs, false, true),
-    };
-    let expected = 1 + leaf_words + u64::from(has_roots) + u64::from(has_blocks);
-    if file.word_count() != expected {
+    let shape = Shape::of(&header).ok_or_else(|| bad("range"))?;
+    if shape.leaf_words.checked_add(1 + shape.tables()) != Some(file.word_count()) {
         return Err(bad("number of words"));
     }
-    let limit = MAX_RATIO * bytes.len() as u64;
-    let ratio = || SnapshotError::Ratio {
-        path: path.to_owned(),
-        limit: MAX_RATIO,
-    };
-    if leaf_words
-        .checked_mul(leaf_len)
-        .is_none_or(|all| all > limit)
-    {
-        return Err(ratio());
+    let limit = MAX_RATIO.saturating_mul(bytes.len() as u64);
+    let leaves = shape.leaf_words.checked_mul(shape.leaf_len);
+    if leaves.is_none_or(|leaves| leaves > limit) {
+        return Err(SnapshotError::Ratio {
+            path: path.to_owned(),
+            limit: MAX_RATIO,
+        });
     }
-    let mut places = Vec::new();
-    for _ in 0..leaf_words {
+    let mut parts = Parts::default();
+    for _ in 0..shape.leaf_words {
         let place = reader.skip_word().map_err(&words)?;
-        let place = place.filter(|place| place.len == leaf_len);
-        places.push(place.ok_or_else(|| bad("twig"))?);
+        let place = place.filter(|place| place.len == shape.leaf_len);
+        parts.places.push(place.ok_or_else(|| bad("twig"))?);
     }
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut roots = Vec::new();
-    if has_roots {
-        let word = next(&mut reader, limit).map_err(&words)?;
-        let (chunks, rest) = word.as_chunks::<32>();
-        if chunks.len() as u64 != twigs || !rest.is_empty() {
-            return Err(bad("list of twig roots"));
-        }
-        roots.extend_from_slice(chunks);
+    let mut tables = Tables {
+        path,
+        reader,
+        limit: usize::try_from(limit).unwrap_or(usize::MAX),
+        crc: 0,
+    };
+    let (range, leaves) = (header.name.to - header.name.from, header.leaves());
+    if shape.has_roots {
+        parts.roots = list(&tables.next()?, range).ok_or_else(|| bad("list of twig roots"))?;
     }
-    let mut blocks = BlockTable::default();
-    if has_blocks {
-        let word = next(&mut reader, limit).map_err(&words)?;
-        let leaves = header.leaves();
+    if shape.has_blocks {
+        let word = tables.next()?;
         let table = BlockTable::read(&word, header.block_count, leaves.start, leaves.end);
-        blocks = table.ok_or_else(|| bad("block table"))?;
+        parts.blocks = table.ok_or_else(|| bad("block table"))?;
     }
-    Ok((
-        header,
-        Parts {
-            places,
-            roots,
-            blocks,
-        },
-    ))
+    if shape.has_tags {
+        let (word, count) = (tables.next()?, leaves.end - leaves.start);
+        // A tail whose leaves have none leaves them out.
+        let none = word.is_empty() && header.name.content == SnapshotContent::Tail;
+        let count = if none { 0 } else { count };
+        parts.tags = list(&word, count).ok_or_else(|| bad("list of tags"))?;
+    }
+    if tables.crc != header.tables_crc {
+        return Err(bad("checksum of roots, blocks and tags"));
+    }
+    Ok((header, parts))
 }
 
-fn next<'a>(
-    reader: &mut Words<'_, 'a>,
-    limit: usize,
-) -> Result<Cow<'a, [u8]>, super::words::WordError> {
-    let word = reader.next_word(limit)?;
-    word.ok_or(super::words::WordError::Truncated("words"))
+/// A word of `count` items of `N` bytes.
+fn list<const N: usize>(word: &[u8], count: u64) -> Option<Vec<[u8; N]>> {
+    let (items, rest) = word.as_chunks();
+    (items.len() as u64 == count && rest.is_empty()).then(|| items.to_vec())
 }

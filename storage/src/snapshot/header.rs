@@ -34,6 +34,8 @@ pub struct SnapshotHeader {
     /// The head of the log that ends with this file. It says what the file was made for, and is
     /// compared with what follows from the leaves, never trusted.
     pub head: Head,
+    /// crc32c of all words behind the leaves, one after the other.
+    pub tables_crc: u32,
 }
 
 impl SnapshotHeader {
@@ -48,6 +50,7 @@ impl SnapshotHeader {
                 &self.anchor,
                 &self.end,
                 &self.head.to_bytes(),
+                &self.tables_crc.to_le_bytes(),
             ],
         )
     }
@@ -79,6 +82,7 @@ impl SnapshotHeader {
                 anchor: *fields.bytes()?,
                 end: *fields.bytes()?,
                 head: Head::from_bytes(fields.bytes::<{ Head::ENCODED_LEN }>()?).ok()?,
+                tables_crc: fields.u32()?,
             })
         };
         let header = read().ok_or_else(|| bad(fields_at))?;
@@ -107,18 +111,18 @@ impl SnapshotHeader {
         let twigs = leaves.end - leaves.start;
         let fits = match name.content {
             SnapshotContent::Tail => whole(leaves.start) && twigs <= TWIG_LEAVES,
-            SnapshotContent::Execution | SnapshotContent::Roots => true,
+            _ => true,
         };
         let same = head.chain_id == self.identity.chain_id
             && head.profile == self.identity.profile
             && head.scheme == self.identity.scheme;
         let blocks_end = self.first_block.checked_add(self.block_count);
-        let roots = name.content == SnapshotContent::Roots;
+        let blockless = matches!(name.content, SnapshotContent::Roots | SnapshotContent::Tags);
         if !fits {
             Some(32)
         } else if blocks_end.is_none() || (self.block_count == 0 && self.first_block != 0) {
             Some(48)
-        } else if roots && self.block_count != 0 {
+        } else if blockless && self.block_count != 0 {
             Some(56)
         } else if leaves.start == 0 && self.anchor != [0; 32] {
             Some(64)
@@ -129,7 +133,7 @@ impl SnapshotHeader {
         }
     }
 
-    /// The leaves of the file, or those that its roots stand for.
+    /// The leaves of the file, or those that its roots or tags stand for.
     #[must_use]
     pub fn leaves(&self) -> Range<u64> {
         self.checked_leaves().unwrap_or_default()
@@ -142,9 +146,7 @@ impl SnapshotHeader {
         }
         match content {
             SnapshotContent::Tail => Some(from..to),
-            SnapshotContent::Execution | SnapshotContent::Roots => {
-                Some(from.checked_mul(TWIG_LEAVES)?..to.checked_mul(TWIG_LEAVES)?)
-            }
+            _ => Some(from.checked_mul(TWIG_LEAVES)?..to.checked_mul(TWIG_LEAVES)?),
         }
     }
 

@@ -47,7 +47,9 @@ pub struct Manifest {
 pub struct SignedManifest {
     path: PathBuf,
     manifest: Manifest,
+    /// What is signed.
     text: String,
+    note: String,
     signatures: Vec<(String, Vec<u8>)>,
 }
 
@@ -125,6 +127,7 @@ impl Manifest {
             path: path.to_owned(),
             manifest,
             text,
+            note: note.to_owned(),
             signatures,
         })
     }
@@ -154,6 +157,12 @@ impl SignedManifest {
                 key: verifier.name().to_owned(),
             })
         }
+    }
+
+    /// The note, as it was read.
+    #[must_use]
+    pub fn note(&self) -> &str {
+        &self.note
     }
 
     /// Names of the keys that signed, or say so.
@@ -228,13 +237,20 @@ pub fn write_manifest(
     manifest: &Manifest,
     signer: Option<&NoteSigner>,
 ) -> Result<PathBuf, SnapshotError> {
+    write_note(disk, folder, &manifest.to_note(signer))
+}
+
+/// Writes a note as it is as the next manifest of a folder; otherwise as [`write_manifest`].
+///
+/// # Errors
+/// [`SnapshotError::Io`].
+pub fn write_note(disk: &dyn Disk, folder: &Path, note: &str) -> Result<PathBuf, SnapshotError> {
     let older = manifests(disk, folder)?;
     let number = older
         .last()
         .map_or(0, |(number, _)| *number)
         .saturating_add(1);
     let path = folder.join(format!("{PREFIX}{number}{SUFFIX}"));
-    let note = manifest.to_note(signer);
     durable::create(disk, &path, |file| file.append(note.as_bytes()))
         .map_err(SnapshotError::io(&path, "write"))?;
     for (_, old) in older {
@@ -243,16 +259,20 @@ pub fn write_manifest(
     Ok(path)
 }
 
+/// The number of a manifest by its name; the newest has the largest. `None` if it is no such name.
+#[must_use]
+pub fn manifest_number(name: &str) -> Option<u64> {
+    let text = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
+    let number: u64 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
+}
+
 /// All manifests by number.
 fn manifests(disk: &dyn Disk, folder: &Path) -> Result<Vec<(u64, PathBuf)>, SnapshotError> {
     let names = disk
         .list(folder)
         .map_err(SnapshotError::io(folder, "list"))?;
-    let number = |name: &PathBuf| {
-        let text = name.to_str()?.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
-        let number: u64 = text.parse().ok()?;
-        (number.to_string() == text).then(|| (number, folder.join(name)))
-    };
+    let number = |name: &PathBuf| Some((manifest_number(name.to_str()?)?, folder.join(name)));
     let mut found: Vec<_> = names.iter().filter_map(number).collect();
     found.sort();
     Ok(found)

@@ -25,6 +25,7 @@ mod manifest;
 mod marker;
 mod name;
 mod packed;
+mod receive;
 pub mod words;
 mod writer;
 
@@ -34,9 +35,11 @@ pub use file::{SnapshotFile, SnapshotTwig};
 pub use header::SnapshotHeader;
 pub use key::{KeyError, NoteSigner, NoteVerifier};
 pub use manifest::{
-    Manifest, ManifestEntry, SignedManifest, newest_manifest, read_manifest, write_manifest,
+    Manifest, ManifestEntry, SignedManifest, manifest_number, newest_manifest, read_manifest,
+    write_manifest, write_note,
 };
 pub use marker::{IMPORT_FILE, begin_import, end_import};
 pub use name::{SnapshotContent, SnapshotName};
 pub use packed::{PackError, pack_word, unpack_word};
+pub use receive::{has_file, receive_file};
 pub use writer::{LeafSink, SnapshotParts, write_snapshot};

@@ -14,10 +14,12 @@ pub enum SnapshotContent {
     Roots = 2,
     /// The leaves behind the last whole twig.
     Tail = 3,
+    /// What finds the leaves of whole twigs by their transactions; nothing that they commit to.
+    Tags = 4,
 }
 
 impl SnapshotContent {
-    const ALL: [Self; 3] = [Self::Execution, Self::Roots, Self::Tail];
+    const ALL: [Self; 4] = [Self::Execution, Self::Roots, Self::Tail, Self::Tags];
 
     pub(super) fn id(self) -> u8 {
         self as u8
@@ -32,6 +34,7 @@ impl SnapshotContent {
             Self::Execution => "qmtree-execution",
             Self::Roots => "qmtree-roots",
             Self::Tail => "qmtree-tail",
+            Self::Tags => "qmtree-tags",
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use super::blocks::{BlockTable, SnapshotBlock};
 use super::error::SnapshotError;
-use super::file::TWIG_WORD_LEN;
+use super::file::Shape;
 use super::header::{HEADER_LEN, SnapshotHeader};
 use super::manifest::ManifestEntry;
 use super::name::SnapshotContent;
 use super::words::WordLayout;
 use crate::durable;
 use crate::io::{Disk, DiskFile};
+use crate::tag::Tag;
+use crc32c::crc32c_append;
 use qmtree_proofs::{Digest, PAYLOAD_LEN};
 use std::io;
 use std::path::Path;
@@ -63,12 +65,15 @@ impl std::fmt::Debug for LeafSink<'_> {
 /// What a file is made of, beside its leaves.
 #[derive(Clone, Copy, Debug)]
 pub struct SnapshotParts<'a> {
-    /// Word 0. The numbers of blocks are set from `blocks`.
+    /// Word 0. The numbers of blocks are set from `blocks`, the checksum from all tables.
     pub header: SnapshotHeader,
-    /// The roots of its twigs; not written into a tail.
+    /// The roots of its twigs; not written into a tail or beside tags.
     pub roots: &'a [Digest],
-    /// The blocks that end in it, in order; not written beside roots alone.
+    /// The blocks that end in it, in order; not written beside roots or tags alone.
     pub blocks: &'a [SnapshotBlock],
+    /// A tag for each leaf; of a tail none at all if no leaf has one. Written into tails and files
+    /// of tags.
+    pub tags: &'a [Tag],
 }
 
 /// Writes a snapshot file into `folder` under the name that its header gives it, durably, and
@@ -124,46 +129,47 @@ pub fn write_snapshot<E: From<SnapshotError>>(
     })
 }
 
-/// The header with its blocks, and the words behind the leaves. `None` if they do not fit.
+/// The header with its blocks and checksum, and the words behind the leaves. `None` if they do not
+/// fit.
 fn words(parts: &SnapshotParts<'_>) -> Option<(SnapshotHeader, Vec<Vec<u8>>)> {
-    let content = parts.header.name.content;
-    let blocks = match content {
-        SnapshotContent::Roots => &[],
-        _ => parts.blocks,
-    };
+    let shape = Shape::of(&parts.header)?;
+    let blocks = if shape.has_blocks { parts.blocks } else { &[] };
     let first_block = parts.header.first_block;
-    let header = SnapshotHeader {
+    let mut header = SnapshotHeader {
         first_block: if blocks.is_empty() { 0 } else { first_block },
         block_count: blocks.len() as u64,
         ..parts.header
     };
-    // What could not be read back is not written.
-    let path = Path::new("");
-    let same = SnapshotHeader::read(path, &header.to_bytes()).ok()? == header;
+    let leaves = header.leaves();
     let mut words = Vec::new();
-    if content != SnapshotContent::Tail {
+    if shape.has_roots {
         let twigs = header.name.to - header.name.from;
         if parts.roots.len() as u64 != twigs {
             return None;
         }
         words.push(parts.roots.as_flattened().to_vec());
     }
-    if content != SnapshotContent::Roots {
-        let leaves = header.leaves();
+    if shape.has_blocks {
         let word = BlockTable::write(leaves.start, blocks)?;
         BlockTable::read(&word, header.block_count, leaves.start, leaves.end)?;
         words.push(word);
     }
+    if shape.has_tags {
+        let none = parts.tags.is_empty() && header.name.content == SnapshotContent::Tail;
+        if !none && parts.tags.len() as u64 != leaves.end - leaves.start {
+            return None;
+        }
+        words.push(parts.tags.as_flattened().to_vec());
+    }
+    header.tables_crc = words.iter().fold(0, |crc, word| crc32c_append(crc, word));
+    // What could not be read back is not written.
+    let same = SnapshotHeader::read(Path::new(""), &header.to_bytes()).ok()? == header;
     same.then_some((header, words))
 }
 
 /// Lengths of the words of leaves.
 fn leaf_lengths(header: &SnapshotHeader) -> impl Iterator<Item = u64> {
-    let range = header.name.to - header.name.from;
-    let (count, len) = match header.name.content {
-        SnapshotContent::Execution => (range, TWIG_WORD_LEN),
-        SnapshotContent::Roots => (0, 0),
-        SnapshotContent::Tail => (1, 32 + PAYLOAD_LEN as u64 * range),
-    };
+    let shape = Shape::of(header).map(|shape| (shape.leaf_words, shape.leaf_len));
+    let (count, len) = shape.unwrap_or_default();
     (0..count).map(move |_| len)
 }

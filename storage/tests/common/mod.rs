@@ -5,7 +5,8 @@ use alloy_primitives::keccak256;
 use qmtree_proofs::{Keccak256, LeafPayload, MemoryLog, Profile, Scheme};
 use qmtree_storage::sim::SimDisk;
 use qmtree_storage::{
-    Disk, Identity, JournalError, JournalRecord, JournalState, JournalWriter, Recovered, recover,
+    Disk, Identity, JournalError, JournalRecord, JournalState, JournalWriter, NO_TAG, Recovered,
+    Tag, recover, tag_of,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -33,6 +34,20 @@ pub(crate) fn payload(t: u64) -> [u8; 96] {
 
 pub(crate) fn payloads(from: u64, to: u64) -> Vec<[u8; 96]> {
     (from..to).map(payload).collect()
+}
+
+/// The tag of test leaf `t`: that of keccak256("tx" and `t` in 8 bytes); leaves with an even number
+/// were made by no transaction.
+pub(crate) fn tag(t: u64) -> Tag {
+    if t.is_multiple_of(2) {
+        NO_TAG
+    } else {
+        tag_of(&keccak256([&b"tx"[..], &t.to_be_bytes()].concat()))
+    }
+}
+
+pub(crate) fn tags(from: u64, to: u64) -> Vec<Tag> {
+    (from..to).map(tag).collect()
 }
 
 /// The state with the first `leaf_count` test leaves and this block as the last.
@@ -76,7 +91,7 @@ pub(crate) fn append_block(writer: &mut JournalWriter, leaves: u64) -> Result<()
         writer.state().head.block_number,
     );
     let next = state(block_number + 1, from + leaves);
-    writer.begin_block(&payloads(from, from + leaves))?;
+    writer.begin_block(&payloads(from, from + leaves), &[])?;
     writer.finish_block(&next.head, next.last_leaf_hash)
 }
 
@@ -114,6 +129,7 @@ pub(crate) enum OwnedRecord {
     Block {
         first_tx_num: u64,
         payloads: Vec<[u8; 96]>,
+        tags: Vec<Tag>,
         after: JournalState,
     },
     Unwind {
@@ -135,6 +151,7 @@ fn owned(record: &JournalRecord<'_>) -> OwnedRecord {
         JournalRecord::Block {
             first_tx_num,
             payloads,
+            tags,
             head,
             last_leaf_hash,
             ..
@@ -147,6 +164,7 @@ fn owned(record: &JournalRecord<'_>) -> OwnedRecord {
             OwnedRecord::Block {
                 first_tx_num,
                 payloads: payloads.to_vec(),
+                tags: tags.to_vec(),
                 after,
             }
         }

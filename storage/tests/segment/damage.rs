@@ -13,7 +13,9 @@ const TWIG_LEN: usize = 208_896;
 const ANCHORS: usize = 196_608;
 const TWIG_HEADER: usize = 200_704;
 const NODES: usize = 200_736;
-const FOOTER: usize = HEADER_LEN + 2 * TWIG_LEN;
+const TAGS_LEN: usize = 16_384;
+const TAGS: usize = HEADER_LEN + 2 * TWIG_LEN;
+const FOOTER: usize = TAGS + 2 * TAGS_LEN;
 
 /// Two twigs; one profile is enough, since hashes make no difference here.
 fn file() -> (PathBuf, Vec<u8>) {
@@ -31,7 +33,9 @@ fn mend(bytes: &mut [u8]) {
     };
     let crc = crc32c(&bytes[..4092]);
     put(bytes, 4092, crc);
-    for twig in [HEADER_LEN, HEADER_LEN + TWIG_LEN] {
+    for (twig, tags) in [(HEADER_LEN, TAGS), (HEADER_LEN + TWIG_LEN, TAGS + TAGS_LEN)] {
+        let crc = crc32c(&bytes[tags..tags + TAGS_LEN]);
+        put(bytes, twig + TWIG_HEADER + 12, crc);
         for (at, from, to) in [
             (0, 0, ANCHORS),
             (4, ANCHORS, TWIG_HEADER),
@@ -111,12 +115,14 @@ fn flips_in_twigs_are_found_on_touch_and_by_both_audits() {
                 "byte {at}, and the second time"
             );
             segment.node(4, first.0 >> 4).unwrap();
-        } else if !(TWIG_HEADER..TWIG_HEADER + 4).contains(&inside) {
+        } else if (TWIG_HEADER..TWIG_HEADER + 4).contains(&inside) {
+            assert!(segment.payload(first).is_err(), "byte {at}");
+        } else if (TWIG_HEADER + 12..TWIG_HEADER + 16).contains(&inside) {
+            assert!(segment.tag(first).is_err(), "byte {at}");
+        } else {
             assert!(segment.node(4, first.0 >> 4).is_err(), "byte {at}");
             assert!(segment.group(first).is_err(), "byte {at}");
             assert!(segment.twig_anchor(twig_id).is_err(), "byte {at}");
-        } else {
-            assert!(segment.payload(first).is_err(), "byte {at}");
         }
         let other = TwigId(3 - twig as u64);
         segment.payloads(other).expect("the other twig is whole");
@@ -129,6 +135,43 @@ fn flips_in_twigs_are_found_on_touch_and_by_both_audits() {
         bytes[HEADER_LEN + at] ^= 1 << (at % 8);
     }
     open_blake3(&name, &bytes).unwrap().check().unwrap();
+}
+
+#[test]
+fn flips_in_tags_are_found_on_touch_and_by_both_audits_and_hurt_nothing_else() {
+    let (name, mut bytes) = file();
+    for at in (TAGS..FOOTER).step_by(331).chain([FOOTER - 1]) {
+        bytes[at] ^= 1 << (at % 8);
+        let segment = open_blake3(&name, &bytes).expect("opening leaves the tags alone");
+        let twig = 1 + (at - TAGS) / TAGS_LEN;
+        let (twig_id, other) = (TwigId(twig as u64), TwigId(3 - twig as u64));
+        let error = segment.tags(twig_id).unwrap_err();
+        let SegmentError::Checksum { part, offset, .. } = error else {
+            panic!("{error}")
+        };
+        let from = TAGS + (twig - 1) * TAGS_LEN;
+        assert_eq!((part, offset), (Part::Tags(twig_id), from as u64));
+        let first = twig_id.first_tx_num().unwrap();
+        assert!(segment.tag(first).is_err());
+        segment.tags(other).unwrap();
+        segment.payload(first).unwrap();
+        segment.group(first).unwrap();
+        assert!(segment.verify_checksums().is_err() && segment.check().is_err());
+        bytes[at] ^= 1 << (at % 8);
+    }
+    open_blake3(&name, &bytes).unwrap().check().unwrap();
+}
+
+#[test]
+fn a_checksum_of_tags_that_are_not_there_is_refused() {
+    let (name, mut bytes) = sealed(Profile::Blake3, 0..1);
+    bytes[HEADER_LEN + TWIG_HEADER + 12] = 1;
+    let error = open_blake3(&name, &bytes).unwrap().check().unwrap_err();
+    let field = "checksum of tags that are not there";
+    assert!(
+        matches!(error, SegmentError::Field { field: found, .. } if found == field),
+        "{error}"
+    );
 }
 
 #[test]
@@ -384,6 +427,7 @@ fn use_all(segment: &Segment) {
             let _ = segment.node(level, tx_num.checked_shr(level).unwrap_or_default());
         }
         let _ = (segment.payload(TxNum(tx_num)), segment.leaf(TxNum(tx_num)));
+        let _ = segment.tag(TxNum(tx_num));
         let _ = (segment.block_of(TxNum(tx_num)), segment.block_end(tx_num));
     }
     let _ = (segment.verify_checksums(), segment.check());

@@ -33,6 +33,13 @@ fn compare(golden: &BTreeMap<String, String>, name: &Path, bytes: &[u8]) {
             footer += 208_896;
         }
     }
+    if let Some(tags) = golden.get("tags") {
+        assert_eq!(
+            *tags,
+            hex::encode(keccak256(&bytes[footer..footer + 32_768]))
+        );
+        footer += 32_768;
+    }
     part("twig roots", &bytes[footer..footer + 64]);
     part("blocks", keccak256(&bytes[footer + 64..tail]).as_slice());
     part("tail", &bytes[tail..]);

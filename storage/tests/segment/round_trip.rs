@@ -1,10 +1,10 @@
 //! What goes into a segment comes out of it.
 
-use crate::support::{TWIGS, blocks, identity, log, open, seal, sealed};
+use crate::support::{TWIGS, blocks, identity, log, open, seal, sealed, tag};
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{NodeSource, Profile, TWIG_LEAVES, TWIG_LEVEL, TwigId, TxNum};
 use qmtree_storage::sim::SimDisk;
-use qmtree_storage::{BlockEnd, ContentsError, Segment, SegmentError, Twig, write_segment};
+use qmtree_storage::{BlockEnd, ContentsError, NO_TAG, Segment, SegmentError, Twig, write_segment};
 use std::path::Path;
 
 #[test]
@@ -32,6 +32,33 @@ fn twigs_have_the_nodes_of_the_log() {
             assert_eq!(twig.anchor(128), None);
         }
     }
+}
+
+#[test]
+fn every_tag_comes_back_and_no_tags_take_no_room() {
+    let profile = Profile::Blake3;
+    let (name, bytes) = sealed(profile, 1..3);
+    let segment = open(&name, &bytes, profile).unwrap();
+    assert!(segment.has_tags());
+    for tx_num in TWIG_LEAVES..3 * TWIG_LEAVES {
+        assert_eq!(segment.tag(TxNum(tx_num)).unwrap(), tag(tx_num));
+    }
+    for outside in [0, TWIG_LEAVES - 1, 3 * TWIG_LEAVES, u64::MAX] {
+        let error = segment.tag(TxNum(outside)).unwrap_err();
+        assert!(matches!(error, SegmentError::Outside { .. }), "{error}");
+    }
+    assert_eq!(segment.tags(TwigId(1)).unwrap(), [NO_TAG; 2048]);
+    // Twigs 0 and 1 have no tags.
+    let (name, without) = sealed(profile, 0..2);
+    let blocks = |twigs| 80 * blocks(twigs).1.len();
+    assert_eq!(
+        bytes.len() - blocks(1..3),
+        without.len() - blocks(0..2) + 2 * 16_384
+    );
+    let segment = open(&name, &without, profile).unwrap();
+    assert!(!segment.has_tags());
+    assert_eq!(segment.tag(TxNum(77)).unwrap(), NO_TAG);
+    assert_eq!(segment.tags(TwigId(1)).unwrap(), [NO_TAG; 0]);
 }
 
 #[test]

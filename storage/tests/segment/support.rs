@@ -4,7 +4,9 @@ use alloy_primitives::{B256, keccak256};
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{LeafPayload, MemoryLog, Profile, Scheme, TWIG_LEAVES, TwigId, TxNum};
 use qmtree_storage::sim::SimDisk;
-use qmtree_storage::{BlockEnd, Disk, Identity, Segment, SegmentError, Twig, write_segment};
+use qmtree_storage::{
+    BlockEnd, Disk, Identity, NO_TAG, Segment, SegmentError, Tag, Twig, tag_of, write_segment,
+};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -25,6 +27,16 @@ fn payload(tx_num: u64) -> LeafPayload {
         pre_state_hash: word(b"pre"),
         state_change_hash: word(b"chg"),
         transition_hash: word(b"trn"),
+    }
+}
+
+/// The tag of test leaf `t`: that of keccak256("tx" and `t` in 8 bytes). Only leaves of twig 2 have
+/// one, and of those only the ones with an odd number.
+pub(crate) fn tag(t: u64) -> Tag {
+    if t.is_multiple_of(2) || t / TWIG_LEAVES != 2 {
+        NO_TAG
+    } else {
+        tag_of(&keccak256([&b"tx"[..], &t.to_be_bytes()].concat()))
     }
 }
 
@@ -49,7 +61,8 @@ fn twig(memory: &MemoryLog<Hasher>, hasher: Hasher, id: u64) -> Twig {
     let hash = |tx_num| memory.leaf_hash(TxNum(tx_num)).unwrap().0;
     let hashes: Vec<_> = (from..to).map(hash).collect();
     let previous = from.checked_sub(1).map_or([0; 32], hash);
-    Twig::build(&hasher, TwigId(id), previous, payloads, &hashes)
+    let tags = (from..to).map(tag).collect();
+    Twig::build(&hasher, TwigId(id), previous, payloads, &hashes).with_tags(tags)
 }
 
 pub(crate) fn identity(profile: Profile) -> Identity {

@@ -1,0 +1,153 @@
+//! `qm statetest`: Ethereum's state tests.
+
+use crate::error::{CliError, chain};
+use crate::output::{json, print_error, say};
+use crate::progress::{Progress, Task, Unit};
+use clap::Args;
+use qmtree_execution_adapter::statetest::{
+    CaseReport, FileReport, Found, Selection, StateTestError, Tracing, find, run_files,
+};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Run Ethereum's state tests, untraced and traced
+///
+/// Takes files in the GeneralStateTests format, plain JSON or compressed with zstd, and folders,
+/// which are searched for them at any depth. Each case (a test under one fork with one choice of
+/// data, gas limit and value) has to reach the state root and the logs hash of its file, and the
+/// same again while a tracer looks on.
+///
+/// Failed cases are listed with what was expected and what was found; files of a folder that hold
+/// no state tests, and forks without rules here, are named on standard error. The last line is
+/// `N passed, N failed`. Exit code 0: none failed. 1: some did. 2: a file that was asked for holds
+/// no state tests, or a file cannot be read.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct StateTest {
+    /// Only this fork, as the tests spell it (Frontier ... Osaka); may be given more than once.
+    #[arg(long, value_name = "FORK")]
+    fork: Vec<String>,
+    /// Only tests whose name holds this text.
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Run each case once, without the tracer.
+    #[arg(long)]
+    no_trace: bool,
+    /// Print one line of JSON for each case, and one at the end.
+    #[arg(long)]
+    json: bool,
+    /// Files, or folders of files.
+    #[arg(required = true, value_name = "FILES")]
+    files: Vec<PathBuf>,
+}
+
+/// How many cases there were.
+#[derive(Debug, Default)]
+struct Count {
+    passed: u64,
+    failed: u64,
+    /// Files.
+    unreadable: u64,
+}
+
+impl StateTest {
+    pub(crate) fn run(&self) -> Result<(), CliError> {
+        let files = find(&self.files)?;
+        let progress = Progress::start(Task {
+            name: "statetest",
+            unit: Unit::Files,
+            total: Some(files.len() as u64),
+        });
+        let mut count = Count::default();
+        let mut done = 0;
+        let selection = Selection {
+            tracing: if self.no_trace {
+                Tracing::Off
+            } else {
+                Tracing::On
+            },
+            forks: self.fork.clone(),
+            filter: self.filter.clone(),
+        };
+        run_files(&files, &selection, |report| {
+            done += 1;
+            progress.set(done);
+            self.report(report, &mut count)
+        })?;
+        drop(progress);
+        self.conclude(&count)
+    }
+
+    fn report(&self, report: FileReport<'_>, count: &mut Count) -> Result<(), CliError> {
+        let path = &report.file.path;
+        let result = match report.result {
+            Ok(result) => result,
+            Err(error) => {
+                count.unreadable += u64::from(is_refused(report.file, &error));
+                print_error(&chain(&error));
+                return Ok(());
+            }
+        };
+        for skipped in result.skipped {
+            let (path, test, what) = (path.display(), skipped.test, skipped.what);
+            print_error(&format!("{path}: skipped: {test}: {what}"));
+        }
+        for case in &result.cases {
+            match case.verdict {
+                Ok(()) => count.passed += 1,
+                Err(_) => count.failed += 1,
+            }
+            self.print(path, case)?;
+        }
+        Ok(())
+    }
+
+    fn print(&self, path: &Path, case: &CaseReport) -> Result<(), CliError> {
+        let id = &case.id;
+        if self.json {
+            let failure = case.verdict.as_ref().err();
+            let (expected, found) = failure.and_then(|failure| failure.roots()).unzip();
+            return json(&json!({
+                "file": path,
+                "test": id.test,
+                "fork": id.fork,
+                "data": id.data,
+                "gas": id.gas,
+                "value": id.value,
+                "ok": failure.is_none(),
+                "gasUsed": case.gas_used,
+                "steps": case.steps.map(|steps| steps.opcodes),
+                "failure": failure.map(ToString::to_string),
+                "expectedRoot": expected,
+                "foundRoot": found.flatten(),
+            }));
+        }
+        match &case.verdict {
+            Ok(()) => Ok(()),
+            Err(failure) => say(format_args!("FAILED {}: {id}: {failure}", path.display())),
+        }
+    }
+
+    fn conclude(&self, count: &Count) -> Result<(), CliError> {
+        let Count {
+            passed,
+            failed,
+            unreadable,
+        } = *count;
+        if self.json {
+            json(&json!({ "passed": passed, "failed": failed }))?;
+        } else {
+            say(format_args!("{passed} passed, {failed} failed"))?;
+        }
+        match (failed, unreadable) {
+            (0, 0) => Ok(()),
+            (_, 0) => Err(CliError::StateTestsFailed { failed }),
+            _ => Err(CliError::StateTestsUnreadable { unreadable }),
+        }
+    }
+}
+
+/// A file of a folder may be about something else; one that was asked for may not.
+fn is_refused(file: &Found, error: &StateTestError) -> bool {
+    file.named || !matches!(error, StateTestError::NotStateTests { .. })
+}

@@ -1,0 +1,450 @@
+//! Checkpoints: databases of their own, whole or absent after a crash at any step, and no burden
+//! for the database that they come from.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    reason = "a test that fails may panic, and its own files need not be durable"
+)]
+
+mod common;
+
+use common::hooked::{Change, Hook, HookedDisk};
+use common::{first_readable, identity, leaves};
+use qmtree::proofs::{Head, TxNum};
+use qmtree::{At, Db, Durability, Error, Options};
+use qmtree_storage::sim::{Fate, SimDisk};
+use qmtree_storage::{CheckpointError, Disk, RealDisk};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+const DIR: &str = "/db";
+const TARGET: &str = "/backup/of/db";
+const UNFINISHED: &str = "/backup/of/db.unfinished";
+
+fn options() -> Options {
+    Options::default()
+        .with_durability(Durability::Buffered)
+        .with_unwind_window_blocks(1)
+        .with_segment_twigs(1)
+        .with_journal_file_len_bytes(150_000)
+        .with_parallel(false)
+}
+
+fn append(db: &mut Db, branch: u64, count: usize) -> Result<Head, Error> {
+    let next = db.view().blocks().map_or(0, |(_, last)| last + 1);
+    db.append_block(next, &leaves(branch, next, count))
+}
+
+/// Checks a database, and proves and compares some of its leaves.
+fn verify(db: &Db) {
+    db.check().unwrap();
+    let (view, head) = (db.view(), db.head());
+    let from = first_readable(&view);
+    for i in [from, (from + head.leaf_count) / 2, head.leaf_count - 1].map(TxNum) {
+        if i.0 < head.leaf_count {
+            let witness = view.witness(i, At::Head).unwrap();
+            witness.verify(&head, i).unwrap();
+        }
+    }
+}
+
+fn open(disk: &Arc<dyn Disk>, dir: &str) -> Db {
+    Db::open_on(Arc::clone(disk), Path::new(dir), options()).unwrap()
+}
+
+/// A database with a pruned and some whole segments, journal files of which all but the newest are
+/// linked, and blocks in memory.
+fn fill(disk: &Arc<dyn Disk>, dir: &str) -> Result<Db, Error> {
+    let mut db = Db::create_on(Arc::clone(disk), Path::new(dir), identity(), options())?;
+    for count in [900, 900, 900, 0, 700, 2500, 10, 2100, 2100, 5, 300] {
+        append(&mut db, 0, count)?;
+    }
+    db.prune_to(4)?;
+    Ok(db)
+}
+
+/// What both databases may do after the checkpoint: whatever replaces, unlinks or adds files.
+fn go_on(db: &mut Db, branch: u64) -> Head {
+    let head = db.head();
+    db.unwind_to(head.block_number - 1).unwrap();
+    for count in [100, 3000, 2500, 2500] {
+        append(db, branch, count).unwrap();
+    }
+    db.prune_to(db.head().block_number - 2).unwrap();
+    append(db, branch, 2500).unwrap();
+    verify(db);
+    db.head()
+}
+
+#[test]
+fn a_checkpoint_and_its_source_go_their_own_ways() {
+    for source_first in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let real: Arc<dyn Disk> = Arc::new(RealDisk);
+        let (dir, target) = (folder.path().join("db"), folder.path().join("a/b"));
+        let (dir, target) = (dir.to_str().unwrap(), target.to_str().unwrap());
+        let mut db = fill(&real, dir).unwrap();
+        let (head, view) = (db.head(), db.view());
+        assert_eq!(db.checkpoint(target).unwrap(), head);
+        let mut copy = open(&real, target);
+        assert_eq!((copy.head(), copy.identity()), (head, db.identity()));
+        verify(&copy);
+        for block in 0..=head.block_number {
+            let of_block = view.head_at(block).unwrap();
+            assert_eq!(copy.view().head_at(block).unwrap(), of_block);
+        }
+        for i in (first_readable(&view)..head.leaf_count).map(TxNum) {
+            assert_eq!(copy.view().leaf(i).unwrap(), view.leaf(i).unwrap());
+        }
+        let (a, b) = if source_first {
+            let a = go_on(&mut db, 1);
+            (a, go_on(&mut copy, 2))
+        } else {
+            let b = go_on(&mut copy, 2);
+            (go_on(&mut db, 1), b)
+        };
+        assert_ne!(a.root, b.root);
+        for (db, head) in [(db, a), (copy, b)] {
+            verify(&db);
+            db.close().unwrap();
+            assert!([a, b].contains(&head));
+        }
+        for (dir, head) in [(dir, a), (target, b)] {
+            let db = open(&real, dir);
+            assert_eq!(db.head(), head);
+            verify(&db);
+        }
+        assert!(!Path::new(&format!("{target}.unfinished")).exists());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn segments_and_older_journal_files_are_linked_and_the_newest_is_not() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, target) = (folder.path().join("db"), folder.path().join("copy"));
+    let real: Arc<dyn Disk> = Arc::new(RealDisk);
+    let mut db = fill(&real, dir.to_str().unwrap()).unwrap();
+    db.checkpoint(&target).unwrap();
+    let names = |sub: &str| {
+        let entries = fs::read_dir(target.join(sub)).unwrap();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let inode = |path: PathBuf| fs::metadata(path).unwrap().ino();
+    let mut linked = 0;
+    for sub in ["segments", "journal"] {
+        let names = names(sub);
+        for (place, name) in names.iter().enumerate() {
+            let newest = sub == "journal" && place + 1 == names.len();
+            let [a, b] = [&dir, &target].map(|db| inode(db.join(sub).join(name)));
+            assert_eq!(a == b, !newest, "{sub}/{}", name.display());
+            linked += usize::from(a == b);
+        }
+    }
+    assert!(linked >= 5 && names("journal").len() >= 2);
+    assert!(
+        names("segments")
+            .iter()
+            .any(|n| n.to_str().unwrap().ends_with(".qmp"))
+    );
+}
+
+/// A disk that refuses links, as between two file systems.
+#[derive(Debug, Default)]
+struct NoLinks(AtomicU64);
+
+impl Hook for NoLinks {
+    fn before(&self, change: Change, _: &Path) -> io::Result<()> {
+        if change == Change::Link {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            return Err(io::ErrorKind::CrossesDevices.into());
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn where_files_cannot_be_linked_they_are_copied() {
+    let (sim, refused) = (SimDisk::new(), Arc::new(NoLinks::default()));
+    let disk: Arc<dyn Disk> = Arc::new(HookedDisk::new(sim.clone(), Arc::clone(&refused)));
+    let mut db = fill(&disk, DIR).unwrap();
+    let head = db.checkpoint(TARGET).unwrap();
+    assert!(refused.0.load(Ordering::SeqCst) >= 5);
+    go_on(&mut db, 1);
+    let lost: Arc<dyn Disk> = Arc::new(sim.power_loss(Fate::Lost));
+    let mut copy = open(&lost, TARGET);
+    assert_eq!(copy.head(), head);
+    go_on(&mut copy, 2);
+}
+
+/// Steps of the disk before and after the checkpoint of the script, and its head.
+fn undisturbed() -> (u64, u64, Head) {
+    let sim = SimDisk::new();
+    let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+    let mut db = fill(&disk, DIR).unwrap();
+    let before = sim.steps();
+    let head = db.checkpoint(TARGET).unwrap();
+    (before, sim.steps(), head)
+}
+
+fn is_there(disk: &SimDisk, dir: &str) -> bool {
+    disk.exists(Path::new(dir))
+}
+
+#[test]
+fn a_crash_at_any_step_leaves_the_checkpoint_whole_or_absent() {
+    let (before, after, expected) = undisturbed();
+    assert!(after - before > 25);
+    let (mut whole, mut left) = (0, 0);
+    for (step, fate) in (before..after).flat_map(|step| Fate::ALL.map(|fate| (step, fate))) {
+        let what = format!("step {step} {fate:?}");
+        let sim = SimDisk::with_seed(step);
+        let mut db = fill(&(Arc::new(sim.clone()) as Arc<dyn Disk>), DIR).unwrap();
+        sim.crash_at(step, fate);
+        let made = db.checkpoint(TARGET);
+        assert!(made.is_err() && sim.has_crashed(), "{what}");
+        drop(db);
+        let found = sim.after_crash();
+        let disk: Arc<dyn Disk> = Arc::new(found.clone());
+        if is_there(&found, TARGET) {
+            whole += 1;
+            let mut copy = open(&disk, TARGET);
+            assert_eq!(copy.head(), expected, "{what}");
+            go_on(&mut copy, 2);
+        }
+        left += usize::from(is_there(&found, UNFINISHED));
+        // Before the first sync of a buffered log everything since may be lost.
+        let mut db = open(&disk, DIR);
+        if step > before + 3 {
+            assert_eq!(db.head(), expected, "{what}");
+        }
+        verify(&db);
+        // What the crash left is not in the way of another try.
+        if !is_there(&found, TARGET) {
+            let head = db.checkpoint(TARGET).unwrap();
+            let lost: Arc<dyn Disk> = Arc::new(found.power_loss(Fate::Lost));
+            assert_eq!(open(&lost, TARGET).head(), head, "{what}");
+            assert!(!is_there(&found, UNFINISHED), "{what}");
+        }
+        go_on(&mut db, 3);
+    }
+    assert!(whole >= 1 && left >= 10, "{whole} {left}");
+}
+
+#[test]
+fn an_error_at_any_step_leaves_no_checkpoint_and_a_writer_that_goes_on() {
+    let (before, after, expected) = undisturbed();
+    let (mut refused, mut poisoned, mut copied) = (0, 0, 0);
+    for step in before..after {
+        let what = format!("step {step}");
+        let sim = SimDisk::with_seed(step);
+        let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+        let mut db = fill(&disk, DIR).unwrap();
+        sim.fail_at(step);
+        match db.checkpoint(TARGET) {
+            // A link that is refused is a copy.
+            Ok(head) => {
+                copied += 1;
+                assert_eq!(head, expected, "{what}");
+                go_on(&mut open(&disk, TARGET), 2);
+            }
+            Err(Error::Checkpoint(error)) => {
+                refused += 1;
+                assert!(matches!(
+                    error,
+                    CheckpointError::Io { .. } | CheckpointError::Lock(_)
+                ));
+                assert!(!is_there(&sim, UNFINISHED), "{what}");
+                // Only the last sync may fail when it has its name already.
+                assert!(!is_there(&sim, TARGET) || step + 1 == after, "{what}");
+                go_on(&mut db, 1);
+            }
+            Err(error) => {
+                // The log could not be synced, so nothing was begun.
+                poisoned += 1;
+                assert!(matches!(error, Error::Journal(_)), "{what}: {error}");
+                assert!(!is_there(&sim, "/backup"), "{what}");
+                assert!(matches!(append(&mut db, 1, 1), Err(Error::Poisoned)));
+            }
+        }
+    }
+    assert!(
+        refused >= 10 && poisoned >= 2 && copied >= 5,
+        "{refused} {poisoned} {copied}"
+    );
+}
+
+/// Room for so many bytes.
+#[derive(Debug)]
+struct Room(AtomicU64);
+
+impl Hook for Room {
+    fn before(&self, change: Change, _: &Path) -> io::Result<()> {
+        match change {
+            Change::Link => Err(io::ErrorKind::Unsupported.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn take_room(&self, len: usize) -> usize {
+        let left = self.0.load(Ordering::SeqCst);
+        let taken = left.min(len as u64);
+        self.0.store(left - taken, Ordering::SeqCst);
+        taken as usize
+    }
+}
+
+#[test]
+fn a_full_disk_ends_the_checkpoint_and_not_the_writer() {
+    let (sim, room) = (SimDisk::new(), Arc::new(Room(AtomicU64::new(u64::MAX))));
+    let disk: Arc<dyn Disk> = Arc::new(HookedDisk::new(sim.clone(), Arc::clone(&room)));
+    let mut db = fill(&disk, DIR).unwrap();
+    for left in [0, 100, 5000, 300_000] {
+        db.sync().unwrap();
+        room.0.store(left, Ordering::SeqCst);
+        let full = db.checkpoint(TARGET).unwrap_err();
+        let Error::Checkpoint(CheckpointError::Io { source, .. }) = full else {
+            panic!("{full:?}")
+        };
+        assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+        assert!(!is_there(&sim, TARGET) && !is_there(&sim, UNFINISHED));
+        room.0.store(u64::MAX, Ordering::SeqCst);
+        go_on(&mut db, left);
+    }
+    let head = db.checkpoint(TARGET).unwrap();
+    assert_eq!(open(&disk, TARGET).head(), head);
+}
+
+#[test]
+fn what_is_there_is_never_touched() {
+    let sim = SimDisk::new();
+    let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+    let mut db = fill(&disk, DIR).unwrap();
+    db.sync().unwrap();
+    sim.set_content(Path::new("/mine/file"), b"mine".to_vec());
+    sim.set_content(Path::new("/other.unfinished/notes"), b"mine".to_vec());
+    sim.set_content(
+        Path::new("/more.unfinished/journal/notes"),
+        b"mine".to_vec(),
+    );
+    let before = (sim.files(), sim.steps());
+    for target in [
+        "/mine",
+        "/mine/file",
+        DIR,
+        "/db/backup",
+        "/db/journal/x",
+        "/",
+    ] {
+        let refused = db.checkpoint(target).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            format!(
+                "{target}: not a place for a checkpoint; \
+                 name a folder that is not there yet, outside of the database"
+            )
+        );
+        assert_eq!((sim.files(), sim.steps()), before, "{target}");
+    }
+    for (target, way) in [
+        ("/other", "/other.unfinished/notes"),
+        ("/more", "/more.unfinished/journal/notes"),
+    ] {
+        let refused = db.checkpoint(target).unwrap_err();
+        let message = "in the way of a checkpoint that is made there first; move it away";
+        assert_eq!(refused.to_string(), format!("{way}: {message}"));
+        assert_eq!(sim.content(Path::new(way)).unwrap(), b"mine");
+    }
+    // Two at once to one target.
+    disk.create_dir_all(Path::new(UNFINISHED)).unwrap();
+    let lock = disk
+        .lock(&Path::new(UNFINISHED).join("qmtree.lock"))
+        .unwrap();
+    let refused = db.checkpoint(TARGET).unwrap_err();
+    assert!(
+        matches!(refused, Error::Checkpoint(CheckpointError::Lock(_))),
+        "{refused}"
+    );
+    drop(lock);
+    db.checkpoint(TARGET).unwrap();
+    append(&mut db, 1, 10).unwrap();
+}
+
+#[test]
+fn an_empty_database_has_a_checkpoint_too() {
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
+    let mut db = Db::create_on(Arc::clone(&disk), Path::new(DIR), identity(), options()).unwrap();
+    assert_eq!(db.checkpoint(TARGET).unwrap(), db.head());
+    let mut copy = open(&disk, TARGET);
+    append(&mut copy, 1, 10).unwrap();
+    append(&mut db, 2, 20).unwrap();
+    assert_ne!(copy.head(), db.head());
+}
+
+#[test]
+fn damage_is_not_copied() {
+    let sim = SimDisk::new();
+    let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+    let mut db = fill(&disk, DIR).unwrap();
+    db.sync().unwrap();
+    let journal = sim
+        .files()
+        .into_iter()
+        .rfind(|path| path.extension().is_some_and(|e| e == "qmj"));
+    sim.flip(&journal.unwrap(), 3000, 1);
+    assert!(matches!(db.checkpoint(TARGET), Err(Error::Journal(_))));
+    assert!(!is_there(&sim, TARGET) && !is_there(&sim, UNFINISHED));
+}
+
+#[test]
+fn a_reader_makes_checkpoints_beside_a_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("db");
+    let real: Arc<dyn Disk> = Arc::new(RealDisk);
+    let mut db = fill(&real, dir.to_str().unwrap()).unwrap();
+    let stop = AtomicBool::new(false);
+    let (heads, copies) = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut heads = vec![db.head()];
+            for branch in 0..3000 {
+                heads.push(append(&mut db, branch, 100 + branch as usize % 700).unwrap());
+                if branch % 7 == 0 {
+                    heads.push(db.unwind_to(db.head().block_number - 1).unwrap());
+                }
+                if branch % 50 == 0 {
+                    db.prune_to(db.head().block_number - 10).unwrap();
+                }
+                if stop.load(Ordering::SeqCst) {
+                    break;
+                }
+            }
+            heads
+        });
+        let mut copies = Vec::new();
+        let mut reader = Db::open_read_only(&dir).unwrap();
+        for number in 0..20 {
+            let target = folder.path().join(format!("copy{number}"));
+            let head = reader.checkpoint(&target).unwrap();
+            let copy = Db::open(&target, options()).unwrap();
+            assert_eq!(copy.head(), head);
+            verify(&copy);
+            copies.push(head);
+        }
+        stop.store(true, Ordering::SeqCst);
+        (writer.join().unwrap(), copies)
+    });
+    for head in &copies {
+        assert!(heads.contains(head), "{head:?}");
+    }
+    assert!(copies.windows(2).any(|two| two[0] != two[1]));
+    // Writing to them all did no harm.
+    verify(&Db::open_read_only(&dir).unwrap());
+}
