@@ -140,6 +140,27 @@ impl Db {
         })
     }
 
+    /// A reader of a state that was made elsewhere.
+    pub(crate) fn reading(opened: Opened, state: State) -> Self {
+        Self {
+            shared: Reader::new(state),
+            writer: None,
+            opened,
+        }
+    }
+
+    pub(crate) fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    /// Runs a writing operation and publishes the state after it; for the modules beside this one.
+    pub(crate) fn write_with<T>(
+        &mut self,
+        operation: impl FnOnce(&mut Writer) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.write(operation)
+    }
+
     /// Whose database this is.
     #[must_use]
     pub fn identity(&self) -> Identity {

@@ -1,6 +1,8 @@
 //! Why the engine refused or failed.
 
+use crate::snapshot::SnapshotRefusal;
 use qmtree_proofs::{ProveError, ShapeError, TxNum};
+use qmtree_storage::snapshot::SnapshotError;
 use qmtree_storage::{CheckpointError, HeaderError, JournalError, LockError, SegmentError};
 use std::io;
 use std::path::PathBuf;
@@ -64,6 +66,16 @@ pub enum Error {
         /// Leaves in the log.
         leaf_count: u64,
     },
+    /// A leaf of which only a twig root is left, of a log that started from roots.
+    #[error(
+        "the block of leaf {tx_num} is not known: this log started from roots before {earliest}"
+    )]
+    NoBlockOf {
+        /// The leaf asked for.
+        tx_num: TxNum,
+        /// The first leaf whose block is known.
+        earliest: TxNum,
+    },
     /// A block too old to unwind to: the leaves after it are sealed.
     #[error("cannot unwind to block {block_number}: {earliest} is the earliest still possible")]
     UnwindTooDeep {
@@ -121,6 +133,12 @@ pub enum Error {
     /// A segment.
     #[error(transparent)]
     Segment(#[from] SegmentError),
+    /// A snapshot file.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// Snapshot files that are whole and do not make up the log that they should.
+    #[error(transparent)]
+    Refused(#[from] SnapshotRefusal),
     /// A checkpoint, and where it should go.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

@@ -60,6 +60,7 @@ mod options;
 mod seal;
 mod sealed;
 mod shared_vec;
+pub mod snapshot;
 mod state;
 mod tail;
 mod upper_tree;

@@ -26,6 +26,8 @@ mod real_disk;
 mod segment;
 mod tag;
 
+pub mod snapshot;
+
 #[doc(hidden)]
 pub mod sim;
 
@@ -47,7 +49,8 @@ pub use journal::{
 };
 pub use real_disk::RealDisk;
 pub use segment::{
-    BlockEnd, ContentsError, Group, Listing, Part, SealableTwig, Segment, SegmentError, Twig,
-    list as list_segments, prune as prune_segment, write_segment,
+    AnchoredTwig, BlockEnd, ContentsError, DerivedTwig, Group, Listing, Part, SealableTwig,
+    Segment, SegmentError, Twig, TwigLanes, list as list_segments, prune as prune_segment,
+    write_roots, write_segment,
 };
 pub use tag::{NO_TAG, TAG_LEN, Tag, tag_of};
