@@ -27,6 +27,7 @@ impl State {
                 .iter()
                 .for_each(|root| upper.push(&hasher, *root));
         }
+        self.state_log.check(&hasher)?;
         self.check_tail(&hasher, upper)?;
         self.check_blocks(&hasher)
     }

@@ -10,6 +10,7 @@
 use crate::error::Error;
 use crate::sealed::Sealed;
 use crate::shared_vec::SharedVec;
+use crate::state_log::StateLog;
 use crate::tail::{Leaves, TWIG_LEN, TailTwig};
 use crate::upper_tree::UpperTree;
 use alloy_primitives::B256;
@@ -35,6 +36,7 @@ pub(crate) struct State {
     pub(crate) upper: Arc<UpperTree>,
     /// Ends of the blocks that end after the sealed leaves, or that no segment lists.
     pub(crate) blocks: SharedVec<BlockEnd>,
+    pub(crate) state_log: StateLog,
 }
 
 impl State {
@@ -48,6 +50,7 @@ impl State {
             active: TailTwig::default(),
             upper: Arc::default(),
             blocks: SharedVec::default(),
+            state_log: StateLog::default(),
         }
     }
 

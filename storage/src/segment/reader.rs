@@ -60,7 +60,7 @@ impl Segment {
         let hasher = Hasher::new(identity.profile);
         let seam_starts = match header.content {
             Content::Whole => Box::default(),
-            Content::Pruned => seams::starts(&header, &parts),
+            Content::Pruned | Content::Roots => seams::starts(&header, &parts),
         };
         Ok(Self {
             path,

@@ -109,6 +109,7 @@ pub fn write_roots(
         twig_count: roots.len() as u64,
         first_block: 0,
         block_count: 0,
+        seam_count: 0,
         anchor: [0; 32],
         end,
     };
