@@ -246,10 +246,13 @@ fn what_cannot_be_used_is_named() {
 /// A chain of its own, and its genesis file.
 fn chain(blocks: u64) -> (String, Vec<EthBlock>) {
     let empty = ChainGenesis::from_json(genesis_json(CANCUN, "").as_bytes()).unwrap();
-    let txs = |number: u64| (1..=number).map(|i| call(0, TO, 100 * number + i, 21_000));
+    let txs = |number: u64| {
+        let calls = (1..=number).map(|i| call(0, TO, 100 * number + i, 21_000));
+        calls.collect::<Vec<_>>()
+    };
     let mut alloc = Vec::new();
     for number in 1..=blocks {
-        let block = block(&empty.header, txs(number).collect());
+        let block = block(&empty.header, txs(number));
         for sender in recover_senders(&block).unwrap() {
             alloc.push(format!(r#""{sender}":{{"balance":"0xde0b6b3a7640000"}}"#));
         }
@@ -263,7 +266,7 @@ fn chain(blocks: u64) -> (String, Vec<EthBlock>) {
     let mut made = Vec::new();
     let mut parent = header;
     for number in 1..=blocks {
-        let mut next = block(&parent, txs(number).collect());
+        let mut next = block(&parent, txs(number));
         state = seal(&chain, &mut next, state);
         parent = next.header.clone();
         made.push(next);
