@@ -101,5 +101,6 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
             }
         }
     }
+    seeds.extend(crate::snapshot::seeds());
     seeds
 }

@@ -172,6 +172,7 @@ fn flipped_bits_are_refused_wherever_they_are() {
             case.sim.flip(path, at, 1 << (at % 8));
         }
     }
+    forget(&case.sim);
     import(&case.disk, &files, &head).unwrap();
 }
 
