@@ -2,6 +2,8 @@
 
 use alloy_primitives::B256;
 use qmtree::snapshot::{KeyError, SnapshotRefusal};
+use qmtree_execution_adapter::TraceError;
+use qmtree_execution_adapter::engine::{FileError, RunError};
 use qmtree_execution_adapter::statetest::StateTestError;
 use qmtree_proofs::{DecodeError, TxNum, VerifyError};
 use std::io;
@@ -60,6 +62,26 @@ pub(crate) enum CliError {
         path: PathBuf,
         source: Box<qmtree::Error>,
     },
+    /// A file that gives no block.
+    #[error(transparent)]
+    BlockFile(#[from] Box<FileError>),
+    /// A block that was not run.
+    #[error("{path}", path = path.display())]
+    Run { path: PathBuf, source: RunError },
+    /// A block that is not the next one of a log.
+    #[error(
+        "{path}: block {block} does not follow block {last}; blocks that are unrelated go into a \
+         database each with --isolated",
+        path = path.display()
+    )]
+    Unrelated {
+        path: PathBuf,
+        block: u64,
+        last: u64,
+    },
+    /// The threads that hash a trace could not be started.
+    #[error("cannot trace")]
+    Trace { source: TraceError },
     /// State tests failed.
     #[error("{failed} state tests failed")]
     StateTestsFailed { failed: u64 },
@@ -163,12 +185,13 @@ pub(crate) enum OptionError {
 }
 
 impl CliError {
-    /// 1 for an invalid proof, 2 for everything that could not even be checked.
+    /// 1 for an invalid proof or block, 2 for everything that could not even be checked.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Invalid { .. } | Self::Demo { .. } | Self::StateTestsFailed { .. } => {
                 ExitCode::from(1)
             }
+            Self::Run { source, .. } if source.is_invalid_block() => ExitCode::from(1),
             Self::Snapshot { source } if is_invalid(source) => ExitCode::from(1),
             _ => ExitCode::from(2),
         }

@@ -11,6 +11,7 @@ mod files;
 mod log;
 mod output;
 mod progress;
+mod run;
 mod snapshot;
 mod statetest;
 mod verify;
@@ -21,13 +22,15 @@ use std::process::ExitCode;
 const AFTER_HELP: &str = "\
 Start here:
   qm demo                                  all of it on made-up leaves
+  qm run --db log BLOCKS                   execute Ethereum blocks into a database
   qm init --db log                         a database of your own
   qm append --db log blocks.jsonl
   qm head --db log --json > head.json
   qm prove --db log 42 -o tx.qmp
   qm verify --head head.json tx.qmp
 
-Exit codes: 0 done or valid, 1 a proof is invalid or a state test failed, 2 input that cannot be used.";
+Exit codes: 0 done or valid, 1 a proof or block is invalid or a state test failed, 2 input that cannot \
+be used.";
 
 /// An authenticated, append-only log of executed transactions: keep it, prove it, verify it.
 #[derive(Debug, Parser)]
@@ -45,6 +48,7 @@ enum Command {
     Demo(demo::Demo),
     Init(database::Init),
     Append(database::Append),
+    Run(run::Run),
     Head(database::HeadCommand),
     Block(database::Block),
     Leaf(database::LeafCommand),
@@ -68,6 +72,7 @@ impl Command {
             Self::Demo(command) => command.run(),
             Self::Init(command) => command.run(),
             Self::Append(command) => command.run(),
+            Self::Run(command) => command.run(),
             Self::Head(command) => command.run(),
             Self::Block(command) => command.run(),
             Self::Leaf(command) => command.run(),

@@ -2,7 +2,7 @@
 
 use qmtree_proofs::{
     ConsistencyProof, Head, InclusionProof, MultiProof, Proof, RangeProof, RangeWitness, Witness,
-    erigon,
+    erigon, state::StateProof,
 };
 
 macro_rules! reencodes {
@@ -23,6 +23,7 @@ reencodes! {
     consistency: ConsistencyProof,
     witness: Witness,
     range_witness: RangeWitness,
+    state: StateProof,
     erigon_path: erigon::ProofPath,
     erigon_witness: erigon::Witness,
     erigon_range_witness: erigon::RangeWitness,

@@ -17,7 +17,7 @@ mod snapshot;
 pub type Target = fn(&[u8]);
 
 /// All targets by name, which is also the name of their corpus folder.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("decode_head", decode::head),
     ("decode_inclusion", decode::inclusion),
     ("decode_range", decode::range),
@@ -25,6 +25,7 @@ pub const TARGETS: [(&str, Target); 14] = [
     ("decode_consistency", decode::consistency),
     ("decode_witness", decode::witness),
     ("decode_range_witness", decode::range_witness),
+    ("decode_state", decode::state),
     ("decode_erigon_path", decode::erigon_path),
     ("decode_erigon_witness", decode::erigon_witness),
     ("decode_erigon_range_witness", decode::erigon_range_witness),

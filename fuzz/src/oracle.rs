@@ -1,13 +1,16 @@
 //! Verification against an oracle that knows the whole log.
 //!
 //! Input: one byte chooses profile and log, one byte how far the claim is shifted from the truth,
-//! four bytes the old leaf count of a consistency claim; the rest is a proof.
+//! or the time of a state claim plus one, four bytes the old leaf count of a consistency claim; the
+//! rest is a proof.
 //!
 //! The oracle is independent of the verifier only in knowing which claims are true: its heads come
 //! from the prover, which shares hash rules and index arithmetic with the verifier, so a mistake
 //! in those would be made on both sides. The independent check of them is the golden vectors in
 //! testdata/, made by another implementation.
 
+use alloy_primitives::B256;
+use qmtree_proofs::state::{Entry, MemoryStateLog, StateProof, StateWord};
 use qmtree_proofs::{Head, LeafPayload, MemoryLog, Profile, Proof, Scheme, TxNum, erigon};
 use std::sync::LazyLock;
 
@@ -29,6 +32,63 @@ pub(crate) static LOGS: LazyLock<[MemoryLog<Profile>; 2]> = LazyLock::new(|| {
         log
     })
 });
+
+/// A state log for each profile: forty transactions that write, delete and write again.
+pub(crate) static STATES: LazyLock<[MemoryStateLog<Profile>; 2]> = LazyLock::new(|| {
+    Profile::ALL.map(|profile| {
+        let mut log = MemoryStateLog::new(profile);
+        for tx_num in 1..=40u64 {
+            let writes: Vec<_> = (1..=60u8)
+                .filter(|i| (u64::from(*i) * 7 + tx_num * 5) % 9 < 2)
+                .map(|i| {
+                    let value = StateWord::Value(B256::with_last_byte(i ^ tx_num.to_le_bytes()[0]));
+                    let live = (u64::from(i) + tx_num) % 4 != 0;
+                    (B256::repeat_byte(4 * i), live.then_some(value))
+                })
+                .collect();
+            log.apply(TxNum(tx_num), &writes).expect("sorted writes");
+        }
+        log
+    })
+});
+
+/// The trusted head of a state log. The oracle does not look at its execution log.
+pub(crate) fn state_head(log: &MemoryStateLog<Profile>) -> Head {
+    Head {
+        leaf_count: 41,
+        root: B256::repeat_byte(1),
+        entry_count: log.entry_count(),
+        state_root: log.root(),
+        ..Head::empty(1, log.profile(), Scheme::StateRoot1)
+    }
+}
+
+/// Whatever a state proof proves at any time, the log says too.
+fn check_state(log: &MemoryStateLog<Profile>, proof: &StateProof, at: Option<TxNum>) {
+    let Ok(proven) = proof.verify_all(&state_head(log), at) else {
+        return;
+    };
+    let plus_one = |key: &B256| {
+        let mut key = *key;
+        let [.., last] = &mut key.0;
+        *last = last.wrapping_add(1);
+        key
+    };
+    let mut keys: Vec<_> = proven.entries().iter().map(|entry| entry.key).collect();
+    keys.extend(proven.entries().iter().map(|entry| plus_one(&entry.key)));
+    keys.extend(proven.entries().iter().map(|entry| entry.next_key));
+    keys.push(B256::repeat_byte(5));
+    for key in keys {
+        if let Ok(found) = proven.get(&key) {
+            assert_eq!(
+                found,
+                log.get(&key, at),
+                "a false claim about {key} at {at:?}"
+            );
+            assert!(!Entry::is_reserved(&key), "a claim about a reserved key");
+        }
+    }
+}
 
 /// The trusted head of the first `leaf_count` leaves.
 pub(crate) fn head(log: &MemoryLog<Profile>, leaf_count: u64) -> Head {
@@ -58,6 +118,12 @@ pub(crate) fn verify(data: &[u8]) {
     };
     if let Ok(proof) = Proof::from_bytes(proof) {
         claim.check(&proof);
+        if let Proof::State(proof) = &proof {
+            let [keccak, blake3] = &*STATES;
+            let log = if choice & 1 == 0 { keccak } else { blake3 };
+            let at = (shift > 0).then(|| TxNum(u64::from(shift) - 1));
+            check_state(log, proof, at);
+        }
     }
     claim.check_erigon(proof);
 }

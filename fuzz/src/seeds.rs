@@ -1,7 +1,8 @@
 //! The seeds of the corpus: valid inputs of every target, made from the oracle's own logs.
 
 use crate::TARGETS;
-use crate::oracle::{LOGS, SIZES, head};
+use crate::oracle::{LOGS, SIZES, STATES, head};
+use alloy_primitives::B256;
 use qmtree_proofs::{Proof, RangeWitness, TxNum, Witness, erigon};
 
 /// Seeds as (target, file name, bytes); one of each target is empty.
@@ -102,5 +103,21 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         }
     }
     seeds.extend(crate::snapshot::seeds());
+    for (log, log_number) in STATES.iter().zip(0u8..) {
+        for (shift, key) in [(0, 8), (0, 9), (1, 40), (20, 80), (21, 81), (40, 240)] {
+            let at = u64::from(shift).checked_sub(1).map(TxNum);
+            let keys = [B256::repeat_byte(key), B256::repeat_byte(key / 2)];
+            for (kind, keys) in [("state", &keys[..1]), ("states", &keys[..])] {
+                let name = format!("{kind}-{log_number}-{shift}-{key}");
+                let proof = log.prove_many(keys, at).expect("not empty");
+                let bytes = proof.to_bytes();
+                let claim = [&[log_number, shift, 0, 0, 0, 0][..], &bytes].concat();
+                seeds.push(("verify", name.clone(), claim));
+                seeds.push(("decode_state", name.clone(), bytes));
+                let text = serde_json::to_vec(&Proof::State(proof));
+                seeds.push(("decode_json", name, text.expect("a proof has a JSON form")));
+            }
+        }
+    }
     seeds
 }

@@ -18,16 +18,18 @@ pub(crate) enum Kind {
     Consistency = 4,
     Witness = 5,
     RangeWitness = 6,
+    State = 7,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Inclusion,
         Self::Range,
         Self::Multi,
         Self::Consistency,
         Self::Witness,
         Self::RangeWitness,
+        Self::State,
     ];
 
     pub(crate) fn from_id(id: u8) -> Option<Self> {
@@ -43,6 +45,7 @@ impl Kind {
             Self::Consistency => "consistency",
             Self::Witness => "witness",
             Self::RangeWitness => "rangeWitness",
+            Self::State => "state",
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::codec::Kind;
 use crate::hash::Profile;
 use crate::level::TxNum;
+use crate::state::{EntryError, EntryId};
 use alloy_primitives::B256;
 use core::fmt;
 
@@ -67,6 +68,28 @@ pub enum ShapeError {
         /// The profile asked for.
         found: Profile,
     },
+    /// An entry that the state log does not have.
+    OutsideLog {
+        /// The id asked for.
+        entry_id: EntryId,
+        /// Entries in the log.
+        entry_count: u64,
+    },
+    /// Ids of a state proof that are not strictly ascending.
+    EntriesUnsorted {
+        /// The earlier of the two.
+        previous: EntryId,
+        /// The one that should have been larger.
+        next: EntryId,
+    },
+    /// 128 bytes that are no entry.
+    Entry(EntryError),
+    /// An entry that cannot have its id: the first one is the sentinel and supersedes none, and
+    /// the others are not; and none supersedes one that comes after it.
+    EntryPosition {
+        /// Its id.
+        entry_id: EntryId,
+    },
 }
 
 /// Why bytes are not a proof or a head.
@@ -122,6 +145,11 @@ pub enum DecodeError {
     PathLength {
         /// Bytes that it has.
         found: u64,
+    },
+    /// A byte that says yes or no and is neither 1 nor 0.
+    Flag {
+        /// The byte.
+        found: u8,
     },
     /// Fields that cannot belong together.
     Shape(ShapeError),
@@ -185,6 +213,47 @@ pub enum VerifyError {
     },
     /// Two heads that are not of one log: chain id, profile or scheme differ.
     ForeignHead,
+    /// The proof was made for a state log of another size than the head's.
+    EntryCount {
+        /// Entries in the proof's log.
+        found: u64,
+        /// Entries in the head's log.
+        trusted: u64,
+    },
+    /// The head says nothing about the state after this transaction.
+    AfterHead {
+        /// The transaction asked about.
+        tx_num: TxNum,
+        /// Leaves in the head's log.
+        leaf_count: u64,
+    },
+    /// An entry whose active bit is not set, where the proof says that it is.
+    Inactive {
+        /// The entry.
+        entry_id: EntryId,
+    },
+    /// An entry that says nothing about the time in question: it was written later, or it is not
+    /// shown to have been valid then and ends none that was.
+    NotAtThatTime {
+        /// The entry.
+        entry_id: EntryId,
+    },
+    /// The proof does not say whether the key is there.
+    Unproven {
+        /// The key.
+        key: B256,
+    },
+    /// A key that no map can hold: 32 zero bytes, or 32 bytes of 0xff.
+    ReservedKey {
+        /// The key.
+        key: B256,
+    },
+    /// The proof shows another value than the one expected, or a value where none is expected, or
+    /// none where one is.
+    OtherValue {
+        /// The key.
+        key: B256,
+    },
     /// Positions or digest counts that cannot belong to the head's tree.
     Shape(ShapeError),
 }
@@ -236,6 +305,20 @@ impl fmt::Display for ShapeError {
                 f,
                 "Erigon's forms exist for the profile keccak only, not for {found}"
             ),
+            Self::OutsideLog {
+                entry_id,
+                entry_count,
+            } => write!(
+                f,
+                "no entry {entry_id} in a state log of {entry_count} entries"
+            ),
+            Self::EntriesUnsorted { previous, next } => {
+                write!(f, "entries must ascend, but {next} follows {previous}")
+            }
+            Self::Entry(entry) => entry.fmt(f),
+            Self::EntryPosition { entry_id } => {
+                write!(f, "these bytes cannot be entry {entry_id} of a state log")
+            }
         }
     }
 }
@@ -301,13 +384,14 @@ impl fmt::Display for DecodeError {
                 found,
                 expected: None,
             } => {
-                write!(f, "a proof of kind {}; known are 1 to 6", KindName(*found))
+                write!(f, "a proof of kind {}; known are 1 to 7", KindName(*found))
             }
             Self::RootOfEmptyLog => f.write_str("the root of an empty log is zero, and only that"),
             Self::PathLength { found } => write!(
                 f,
                 "a ProofPath of {found} bytes; they have 8 + 32 * (U + 13), U from 1 to 53"
             ),
+            Self::Flag { found } => write!(f, "a flag is 0 or 1, not {found}"),
             Self::Shape(shape) => shape.fmt(f),
         }
     }
@@ -356,6 +440,35 @@ impl fmt::Display for VerifyError {
             }
             Self::ForeignHead => {
                 f.write_str("the heads differ in chain id, profile or scheme: not one log")
+            }
+            Self::EntryCount { found, trusted } => write!(
+                f,
+                "the proof is for a state log of {found} entries, the trusted head has {trusted}; \
+                 ask for a proof at that head"
+            ),
+            Self::AfterHead { tx_num, leaf_count } => write!(
+                f,
+                "the trusted head has {leaf_count} leaves and says nothing about txNum {tx_num}; \
+                 ask for a proof at a later head"
+            ),
+            Self::Inactive { entry_id } => {
+                write!(f, "entry {entry_id} is not the current version of its key")
+            }
+            Self::NotAtThatTime { entry_id } => {
+                write!(
+                    f,
+                    "entry {entry_id} says nothing about the state at that time"
+                )
+            }
+            Self::Unproven { key } => {
+                write!(f, "the proof does not say whether key {key} is there")
+            }
+            Self::ReservedKey { key } => write!(f, "key {key} is reserved"),
+            Self::OtherValue { key } => {
+                write!(
+                    f,
+                    "the proof shows another value of key {key} than the one expected"
+                )
             }
             Self::Shape(shape) => shape.fmt(f),
         }

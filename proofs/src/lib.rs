@@ -30,6 +30,7 @@ mod verify;
 mod witness;
 
 pub mod erigon;
+pub mod state;
 
 pub use consistency::ConsistencyProof;
 pub use error::{DecodeError, ProveError, ShapeError, VerifyError};

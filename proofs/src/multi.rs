@@ -10,6 +10,7 @@ use crate::siblings;
 use crate::verify::{check_head, check_root};
 use alloc::vec::Vec;
 use alloy_primitives::B256;
+use core::ops::Range;
 
 /// The nodes that any set of leaves needs besides itself to reach the root.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -111,30 +112,49 @@ impl MultiProof {
         let mut siblings = self.siblings.iter().map(|sibling| sibling.0);
         let mut indices: Vec<u64> = leaves.iter().map(|(tx_num, _)| tx_num.0).collect();
         let mut nodes: Vec<Digest> = leaves.iter().map(|(_, hash)| hash.0).collect();
-        for level in 0..root_level(self.leaf_count) {
-            let null = null_hash(self.profile, level);
-            let mut parents = Parents::new(hasher, level_tag(level + 1));
-            let mut read = 0;
-            while let Some((&index, &node)) = indices.get(read).zip(nodes.get(read)) {
-                read += 1;
-                // The shape was checked: a sibling is there wherever one is due.
-                let body = if index & 1 == 1 {
-                    join(&siblings.next().unwrap_or_default(), &node)
-                } else if indices.get(read) == Some(&(index + 1)) {
-                    read += 1;
-                    join(&node, nodes.get(read - 1).unwrap_or(&null))
-                } else if is_null(level, index + 1, self.leaf_count) {
-                    join(&node, &null)
-                } else {
-                    join(&node, &siblings.next().unwrap_or_default())
-                };
-                parents.push(body, &mut nodes);
-            }
-            parents.finish(&mut nodes);
-            indices.iter_mut().for_each(|index| *index >>= 1);
-            indices.dedup();
-        }
+        let levels = 0..root_level(self.leaf_count);
+        fold_levels(
+            hasher,
+            levels,
+            self.leaf_count,
+            (&mut indices, &mut nodes),
+            &mut siblings,
+        );
         nodes.first().copied().unwrap_or_default()
+    }
+}
+
+/// Replaces known nodes, given by ascending index and digest, by the nodes above them, from the
+/// first of `levels` to behind the last one.
+pub(crate) fn fold_levels(
+    hasher: &impl TreeHasher,
+    levels: Range<u32>,
+    leaf_count: u64,
+    (indices, nodes): (&mut Vec<u64>, &mut Vec<Digest>),
+    siblings: &mut impl Iterator<Item = Digest>,
+) {
+    for level in levels {
+        let null = null_hash(hasher.profile(), level);
+        let mut parents = Parents::new(hasher, level_tag(level + 1));
+        let mut read = 0;
+        while let Some((&index, &node)) = indices.get(read).zip(nodes.get(read)) {
+            read += 1;
+            // The shape was checked: a sibling is there wherever one is due.
+            let body = if index & 1 == 1 {
+                join(&siblings.next().unwrap_or_default(), &node)
+            } else if indices.get(read) == Some(&(index + 1)) {
+                read += 1;
+                join(&node, nodes.get(read - 1).unwrap_or(&null))
+            } else if is_null(level, index + 1, leaf_count) {
+                join(&node, &null)
+            } else {
+                join(&node, &siblings.next().unwrap_or_default())
+            };
+            parents.push(body, nodes);
+        }
+        parents.finish(nodes);
+        indices.iter_mut().for_each(|index| *index >>= 1);
+        indices.dedup();
     }
 }
 

@@ -7,6 +7,7 @@ use crate::hash::Profile;
 use crate::inclusion::InclusionProof;
 use crate::multi::MultiProof;
 use crate::range::RangeProof;
+use crate::state::StateProof;
 use crate::witness::{RangeWitness, Witness};
 use alloc::vec::Vec;
 
@@ -26,6 +27,8 @@ pub enum Proof {
     Witness(Witness),
     /// A range of leaves and their positions.
     RangeWitness(RangeWitness),
+    /// Values or absences in the state log, now or at a past transaction.
+    State(StateProof),
 }
 
 /// Applies one expression to whatever proof is inside.
@@ -38,6 +41,7 @@ macro_rules! each {
             Self::Consistency($inner) => $result,
             Self::Witness($inner) => $result,
             Self::RangeWitness($inner) => $result,
+            Self::State($inner) => $result,
         }
     };
 }
@@ -53,7 +57,7 @@ impl Proof {
     }
 
     /// Leaves in the tree under whose head the proof verifies; the newer tree of a consistency
-    /// proof.
+    /// proof, the entries in the state log of a state proof.
     #[must_use]
     pub fn leaf_count(&self) -> u64 {
         match self {
@@ -63,6 +67,7 @@ impl Proof {
             Self::Consistency(proof) => proof.leaf_count(),
             Self::Witness(witness) => witness.proof().leaf_count(),
             Self::RangeWitness(witness) => witness.proof().leaf_count(),
+            Self::State(proof) => proof.entry_count(),
         }
     }
 
@@ -95,6 +100,7 @@ impl Proof {
             Kind::Consistency => ConsistencyProof::from_bytes(bytes).map(Self::Consistency),
             Kind::Witness => Witness::from_bytes(bytes).map(Self::Witness),
             Kind::RangeWitness => RangeWitness::from_bytes(bytes).map(Self::RangeWitness),
+            Kind::State => StateProof::from_bytes(bytes).map(Self::State),
         }
     }
 }

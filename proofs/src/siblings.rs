@@ -5,6 +5,7 @@
 
 use crate::level::{TxNum, ancestor, is_null, root_level};
 use core::convert::Infallible;
+use core::ops::Range;
 
 /// Visits the siblings of the leaves `from..to`, which must be in the tree.
 pub(crate) fn visit_range<E>(
@@ -29,12 +30,24 @@ pub(crate) fn visit_range<E>(
 pub(crate) fn visit_multi<E>(
     tx_nums: &[TxNum],
     leaf_count: u64,
+    visit: impl FnMut(u32, u64) -> Result<(), E>,
+) -> Result<(), E> {
+    let positions = tx_nums.iter().map(|tx_num| tx_num.0);
+    visit_levels(positions, 0..root_level(leaf_count), leaf_count, visit)
+}
+
+/// Visits the siblings at `levels` of the leaves at `positions`, which must ascend and be in the
+/// tree.
+pub(crate) fn visit_levels<E>(
+    positions: impl Iterator<Item = u64> + Clone,
+    levels: Range<u32>,
+    leaf_count: u64,
     mut visit: impl FnMut(u32, u64) -> Result<(), E>,
 ) -> Result<(), E> {
-    for level in 0..root_level(leaf_count) {
-        let mut known = tx_nums
-            .iter()
-            .map(|tx_num| ancestor(tx_num.0, level))
+    for level in levels {
+        let mut known = positions
+            .clone()
+            .map(|position| ancestor(position, level))
             .peekable();
         while let Some(index) = known.next() {
             while known.next_if_eq(&index).is_some() {}

@@ -8,10 +8,11 @@
 
 mod common;
 
+use common::state::{key, state_log};
 use common::{Naive, log};
 use qmtree_proofs::{
     ConsistencyProof, DecodeError, Head, InclusionProof, MemoryLog, MultiProof, Profile, Proof,
-    RangeProof, RangeWitness, TxNum, Witness, erigon,
+    RangeProof, RangeWitness, TxNum, Witness, erigon, state::StateProof,
 };
 use serde::de::DeserializeOwned;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -110,7 +111,7 @@ macro_rules! decoders {
     };
 }
 
-const DECODERS: [(&str, Decode); 11] = decoders!(
+const DECODERS: [(&str, Decode); 12] = decoders!(
     Proof,
     InclusionProof,
     RangeProof,
@@ -118,6 +119,7 @@ const DECODERS: [(&str, Decode); 11] = decoders!(
     ConsistencyProof,
     Witness,
     RangeWitness,
+    StateProof,
     Head,
     erigon::ProofPath,
     erigon::Witness,
@@ -168,6 +170,14 @@ fn encodings() -> Vec<(&'static str, Vec<u8>)> {
     let witness = Witness::new(leaf, inclusion.clone()).unwrap();
     all.push(("InclusionProof", inclusion.to_bytes()));
     all.push(("Witness", witness.to_bytes()));
+    let (state, _) = state_log(profile, 14, 1000);
+    for count in [1, 2, 9, 200, 700] {
+        for at in [None, Some(TxNum(9))] {
+            let keys: Vec<_> = (0..count).map(key).collect();
+            let proof = state.prove_many(&keys, at).unwrap();
+            all.push(("StateProof", proof.to_bytes()));
+        }
+    }
     // Vectors that grow by doubling waste most just above a power of two.
     for count in [1, 2, 3, 5, 9, 17, 65, 1025, 2049, 4097] {
         let (from, to) = (TxNum(100), TxNum(100 + count));
@@ -282,6 +292,24 @@ fn verifying_many_leaves_allocates_at_most_twice_the_input() {
     }
 }
 
+#[test]
+fn verifying_a_state_proof_allocates_at_most_four_times_the_input() {
+    for profile in Profile::ALL {
+        let (log, naive) = state_log(profile, 14, 1000);
+        let head = naive.head(30);
+        for count in [1, 2, 9, 200, 700] {
+            for at in [None, Some(TxNum(9))] {
+                let keys: Vec<_> = (0..count).map(key).collect();
+                let proof = log.prove_many(&keys, at).unwrap();
+                let input = proof.to_bytes().len();
+                let (bytes, proven) = allocated(|| proof.verify_all(&head, at));
+                proven.unwrap();
+                assert!(bytes <= 4 * input, "{bytes} bytes for an input of {input}");
+            }
+        }
+    }
+}
+
 /// Parses within eight times the input.
 fn parse<T: DeserializeOwned>(text: &str) -> Option<T> {
     let (peak, parsed) = peak(|| serde_json::from_str::<T>(text));
@@ -315,7 +343,7 @@ fn hostile_json_holds_at_most_eight_times_the_input() {
         "0,", "1,", "[],", "{},", "\"\",", "null,", "0.1,", "[[[[", "{\"a\":", &hash,
     ];
     let fields = [
-        "txNums", "siblings", "nodes", "leaves", "leaf", "kind", "root", "x",
+        "txNums", "siblings", "nodes", "leaves", "leaf", "kind", "root", "entries", "x",
     ];
     for count in [1, 100, 10_000, 300_000] {
         let mut lists: Vec<_> = items

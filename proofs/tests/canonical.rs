@@ -8,11 +8,13 @@
 
 mod common;
 
+use common::state::{NaiveState, key, state_log};
 use common::{Naive, log};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use qmtree_proofs::{
     Head, MemoryLog, Profile, Proof, RangeWitness, Scheme, TxNum, Witness, erigon,
+    state::MemoryStateLog,
 };
 use std::sync::LazyLock;
 
@@ -21,10 +23,16 @@ const LEAVES: u64 = 5000;
 static LOGS: LazyLock<Vec<MemoryLog<Profile>>> =
     LazyLock::new(|| Profile::ALL.map(|profile| log(profile, LEAVES)).to_vec());
 
+static STATE_LOGS: LazyLock<Vec<(MemoryStateLog<Profile>, NaiveState)>> = LazyLock::new(|| {
+    Profile::ALL
+        .map(|profile| state_log(profile, 14, 700))
+        .to_vec()
+});
+
 /// Any proof of any kind, at any head of a log.
 fn any_proof() -> impl Strategy<Value = Proof> {
     let set = proptest::collection::btree_set(0..LEAVES, 1..40);
-    (0..2usize, 2..=LEAVES, 0..6, any::<(u64, u64)>(), set).prop_map(
+    (0..2usize, 2..=LEAVES, 0..7, any::<(u64, u64)>(), set).prop_map(
         |(profile, n, kind, (a, b), set)| {
             let log = &LOGS[profile];
             let prover = log.prover(n).unwrap();
@@ -46,6 +54,12 @@ fn any_proof() -> impl Strategy<Value = Proof> {
                     let payloads = log.payloads(from, to).unwrap().to_vec();
                     Proof::RangeWitness(RangeWitness::new(previous, payloads, range).unwrap())
                 }
+                5 => {
+                    let (log, _) = &STATE_LOGS[profile];
+                    let keys: Vec<_> = (0..1 + a % 9).map(|i| key(i * (b % 800) % 800)).collect();
+                    let at = (b % 4 != 0).then_some(TxNum(b % 30));
+                    Proof::State(log.prove_many(&keys, at).unwrap())
+                }
                 _ => Proof::Inclusion(inclusion),
             }
         },
@@ -55,7 +69,7 @@ fn any_proof() -> impl Strategy<Value = Proof> {
 /// Bytes that begin like a proof more often than chance would have it.
 fn near_proofs() -> impl Strategy<Value = Vec<u8>> {
     let random = proptest::collection::vec(any::<u8>(), 0..600);
-    (any::<bool>(), 1..8u8, 1..4u8, 0..12u32, random).prop_map(
+    (any::<bool>(), 1..9u8, 1..4u8, 0..12u32, random).prop_map(
         |(framed, kind, profile, zeros, mut bytes)| {
             if framed {
                 // Small numbers in the fields make shapes that can be met.

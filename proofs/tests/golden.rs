@@ -10,6 +10,7 @@ mod common;
 
 use alloy_primitives::{B256, hex};
 use common::{log, payload};
+use qmtree_proofs::state::{EntryId, MemoryStateLog, StateWord};
 use qmtree_proofs::{
     Digest, Frontier, Head, Leaf, MemoryLog, Profile, Proof, TreeHasher, TxNum, erigon, null_hash,
     root_level,
@@ -172,6 +173,16 @@ fn verify(case: &Value, proof: &Proof) -> Result<(), String> {
         Proof::Consistency(proof) => proof.verify(&self::head(&case["oldHead"]), &head),
         Proof::Witness(witness) => witness.verify(&head, at("txNum")),
         Proof::RangeWitness(witness) => witness.verify(&head, at("from"), at("to")),
+        Proof::State(proof) => {
+            let key = hash(&expected["key"]);
+            let at = expected["at"].as_u64().map(TxNum);
+            let word = expected["word"].as_str().map(|_| hash(&expected["word"]));
+            match proof.verify(&head, &key, at) {
+                Ok(found) if found.map(|entry| entry.value.word()) == word => Ok(()),
+                Ok(_) => return Err("another value".into()),
+                Err(error) => Err(error),
+            }
+        }
         _ => panic!("a kind that has no vectors"),
     };
     verified.map_err(|error| error.to_string())
@@ -225,10 +236,52 @@ fn proofs_of_every_kind() {
         "consistency",
         "witness",
         "range-witness",
+        "state",
         "large",
     ];
     for file in files {
         assert!(check_kind(&format!("{file}.json")) >= 20, "{file}");
+    }
+}
+
+/// The state logs of state-roots.json, by the rules of its description.
+#[test]
+fn state_logs_have_the_oracles_entries_and_roots() {
+    let vectors = load("state-roots.json");
+    let text = |i: u64| format!("value {i}").into_bytes();
+    let keccak = |name: &str, i: u64| common::keccak(&[name.as_bytes(), &i.to_be_bytes()]);
+    for case in list(&vectors, "logs") {
+        let mut log = MemoryStateLog::new(profile(case));
+        let mut roots = list(case, "roots").iter().peekable();
+        for b in 0..number(&case["batches"]) {
+            let chosen = (0..number(&case["keys"])).filter(|i| (i * 7 + b * 5) % 11 < 4);
+            let mut writes: Vec<_> = chosen
+                .map(|i| {
+                    let v = i + b;
+                    let value = if v % 3 == 0 {
+                        text(v)
+                    } else {
+                        keccak("value", v).to_vec()
+                    };
+                    let live = v % 5 != 0;
+                    (
+                        B256::new(keccak("key", i)),
+                        live.then(|| StateWord::of(&value)),
+                    )
+                })
+                .collect();
+            writes.sort_by_key(|(key, _)| *key);
+            let root = log.apply(TxNum(2 * b + 1), &writes).unwrap();
+            if let Some(expected) = roots.next_if(|expected| number(&expected["batch"]) == b) {
+                assert_eq!(log.entry_count(), number(&expected["entryCount"]));
+                assert_eq!(root, hash(&expected["root"]), "{case:.80} batch {b}");
+            }
+        }
+        assert!(roots.next().is_none());
+        for (bytes, id) in case["entries"].as_array().into_iter().flatten().zip(0..) {
+            let entry = log.entry(EntryId(id)).unwrap();
+            assert_eq!(entry.to_bytes()[..], self::bytes(bytes));
+        }
     }
 }
 

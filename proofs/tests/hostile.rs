@@ -9,11 +9,12 @@
 mod common;
 
 use alloy_primitives::B256;
+use common::state::{key, plus_one, state_log};
 use common::{CHAIN_ID, Naive, SCHEME, log};
 use qmtree_proofs::{
     ConsistencyProof, DecodeError, Digest, Head, InclusionProof, LEAF_LEN, MultiProof, PAIR_LEN,
     PAYLOAD_LEN, Profile, Proof, RangeProof, RangeWitness, ShapeError, TreeHasher, TxNum,
-    VerifyError, Witness,
+    VerifyError, Witness, state::StateProof,
 };
 
 type Verify = Box<dyn Fn(&Proof) -> Result<(), VerifyError>>;
@@ -107,6 +108,53 @@ fn cases(profile: Profile, n: u64) -> Vec<Case> {
             }),
         );
     }
+    if n >= 100 {
+        cases.extend(state_cases(profile, n));
+    }
+    cases
+}
+
+/// Proofs of a value and of an absence, now and in the past, and one of several keys.
+fn state_cases(profile: Profile, n: u64) -> Vec<Case> {
+    let (log, naive) = state_log(profile, 3 + n / 400, n.min(900));
+    let head = naive.head(40);
+    let present = log.iter().nth(7).unwrap().key;
+    let mut cases = Vec::new();
+    for (name, key) in [
+        ("state of a key", present),
+        ("state of no key", plus_one(present)),
+    ] {
+        for at in [None, Some(TxNum(0)), Some(TxNum(2))] {
+            let expected = log.get(&key, at).copied();
+            let proof = log.prove(&key, at).unwrap();
+            let verify = move |proof: &Proof| match proof {
+                Proof::State(proof) => match proof.verify(&head, &key, at)? {
+                    found if found.map(|entry| entry.value) == expected.map(|e| e.value) => Ok(()),
+                    _ => Err(VerifyError::OtherValue { key }),
+                },
+                _ => panic!("kind changed"),
+            };
+            cases.push(Case {
+                name: format!("{profile} {name} at {at:?} of {n}"),
+                bytes: proof.to_bytes(),
+                verify: Box::new(verify),
+            });
+        }
+    }
+    let keys: Vec<_> = (0..n).step_by(1 + n as usize / 6).map(key).collect();
+    let bytes = log.prove_many(&keys, Some(TxNum(3))).unwrap().to_bytes();
+    let verify = move |proof: &Proof| match proof {
+        Proof::State(proof) => {
+            let proven = proof.verify_all(&head, Some(TxNum(3)))?;
+            keys.iter().try_for_each(|key| proven.get(key).map(drop))
+        }
+        _ => panic!("kind changed"),
+    };
+    cases.push(Case {
+        name: format!("{profile} state of many keys of {n}"),
+        bytes,
+        verify: Box::new(verify),
+    });
     cases
 }
 
@@ -180,6 +228,7 @@ fn a_proof_of_one_kind_does_not_decode_as_another() {
             ConsistencyProof::from_bytes(&bytes).is_ok(),
             Witness::from_bytes(&bytes).is_ok(),
             RangeWitness::from_bytes(&bytes).is_ok(),
+            StateProof::from_bytes(&bytes).is_ok(),
         ];
         assert_eq!(decoded.iter().filter(|ok| **ok).count(), 1, "{name}");
     }
@@ -582,7 +631,7 @@ fn errors_say_what_is_wrong_and_what_to_do() {
         "a proof of kind 6 (rangeWitness) where kind 2 (range) is expected"
     );
     assert_eq!(
-        text(&Proof::from_bytes(&header(7)).unwrap_err()),
-        "a proof of kind 7; known are 1 to 6"
+        text(&Proof::from_bytes(&header(8)).unwrap_err()),
+        "a proof of kind 8; known are 1 to 7"
     );
 }

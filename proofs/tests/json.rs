@@ -8,10 +8,11 @@
 
 mod common;
 
+use common::state::{key, state_log};
 use common::{Naive, log};
 use qmtree_proofs::{
     Head, InclusionProof, Leaf, LeafPayload, MultiProof, Profile, Proof, RangeProof, RangeWitness,
-    Scheme, TxNum, Witness,
+    Scheme, TxNum, Witness, state::StateProof,
 };
 use serde_json::{Value, json};
 
@@ -25,6 +26,7 @@ fn proofs() -> Vec<Proof> {
     let previous = log.leaf_hash(TxNum(1)).unwrap();
     let payloads = log.payloads(TxNum(2), TxNum(5)).unwrap().to_vec();
     let set = [0, 1, 2, 3, 7].map(TxNum);
+    let (state, _) = state_log(Profile::Keccak256, 3, 9);
     vec![
         Proof::Inclusion(inclusion.clone()),
         Proof::Range(range.clone()),
@@ -32,6 +34,7 @@ fn proofs() -> Vec<Proof> {
         Proof::Consistency(prover.consistency(5).unwrap()),
         Proof::Witness(Witness::new(leaf, inclusion).unwrap()),
         Proof::RangeWitness(RangeWitness::new(previous, payloads, range).unwrap()),
+        Proof::State(state.prove(&key(3), None).unwrap()),
     ]
 }
 
@@ -147,8 +150,10 @@ fn odd_forms(value: &Value) -> Vec<Value> {
                 odd.push(Value::Object(fields));
             }
         }
-        _ => {}
+        Value::Bool(flag) => odd.extend([json!(u8::from(*flag)), json!(flag.to_string())]),
+        Value::Null => {}
     }
+    odd.retain(|other| other != value);
     odd
 }
 
@@ -253,6 +258,7 @@ fn a_kind_has_its_own_fields_and_no_others() {
             serde_json::from_str::<qmtree_proofs::ConsistencyProof>(text).is_ok(),
             serde_json::from_str::<Witness>(text).is_ok(),
             serde_json::from_str::<RangeWitness>(text).is_ok(),
+            serde_json::from_str::<StateProof>(text).is_ok(),
         ]
     };
     for form in &forms {

@@ -10,6 +10,7 @@
 use crate::error::Error;
 use crate::sealed::Sealed;
 use crate::shared_vec::SharedVec;
+use crate::state_log::StateLog;
 use crate::tail::{Leaves, TWIG_LEN, TailTwig};
 use crate::upper_tree::UpperTree;
 use alloy_primitives::B256;
@@ -35,6 +36,7 @@ pub(crate) struct State {
     pub(crate) upper: Arc<UpperTree>,
     /// Ends of the blocks that end after the sealed leaves, or that no segment lists.
     pub(crate) blocks: SharedVec<BlockEnd>,
+    pub(crate) state_log: StateLog,
 }
 
 impl State {
@@ -48,6 +50,7 @@ impl State {
             active: TailTwig::default(),
             upper: Arc::default(),
             blocks: SharedVec::default(),
+            state_log: StateLog::default(),
         }
     }
 
@@ -225,6 +228,16 @@ impl State {
         }
     }
 
+    /// Refuses a leaf that is pruned. Some nodes over it are left, but no proof of it is made from
+    /// these: which ones work would depend on the sizes of blocks.
+    pub(crate) fn check_unpruned(&self, tx_num: TxNum) -> Result<(), Error> {
+        let twig = tx_num.twig_id();
+        match self.sealed.segment_of(twig) {
+            Some(segment) if segment.twigs().contains(&twig) => Ok(segment.check_unpruned(tx_num)?),
+            _ => Ok(()),
+        }
+    }
+
     /// A twig of the tail.
     pub(crate) fn tail_twig(&self, twig: TwigId) -> Option<&TailTwig> {
         let index = usize::try_from(twig.0.checked_sub(self.sealed_twigs())?).ok()?;
@@ -272,7 +285,7 @@ impl<'a> Source<'a> {
     }
 
     fn read_sealed(&self, segment: &Segment, level: u32, index: u64) -> Result<Digest, Error> {
-        if level >= qmtree_storage::GROUP_SHIFT {
+        if level >= qmtree_storage::GROUP_SHIFT || segment.is_pruned() {
             return Ok(segment.node(level, index)?);
         }
         let mut cached = self.group.borrow_mut();

@@ -16,6 +16,7 @@
 mod checkpoint;
 mod database;
 mod durable;
+mod entries;
 mod header;
 mod identity;
 mod index;
@@ -37,6 +38,10 @@ pub use database::{
     lock_database, read_database_header, write_database_header,
 };
 pub use durable::{create_folder, remove_temporary_files};
+pub use entries::{
+    EntrySegment, EntrySegmentError, EntryTwig, SealedValue, ValueAt, list_entry_segments,
+    write_entry_segment,
+};
 pub use header::HeaderError;
 pub use identity::{GROUP_SHIFT, Identity, IdentityError};
 pub use index::{Index, IndexBatch, IndexError, MemoryIndex, Reached};
@@ -44,8 +49,8 @@ pub use index::{Index, IndexBatch, IndexError, MemoryIndex, Reached};
 pub use index::{RocksIndex, RocksOptions};
 pub use io::{Disk, DiskFile, Mapped};
 pub use journal::{
-    Contradiction, Damage, JournalError, JournalFile, JournalRecord, JournalState, JournalWriter,
-    Recovered, TornTail, recover,
+    Contradiction, Damage, EntryPart, JournalError, JournalFile, JournalRecord, JournalState,
+    JournalWriter, Recovered, TornTail, put_value, recover,
 };
 pub use real_disk::RealDisk;
 pub use segment::{

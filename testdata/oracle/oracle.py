@@ -6,7 +6,8 @@
 
 The exit code is 0, or 1 where something is not as it should be; then a line says what.
 
-FILE is one of heads, inclusion, range, multi, consistency, witness, range-witness, large, erigon (or a path to one).
+FILE is one of heads, inclusion, range, multi, consistency, witness, range-witness, state, large, erigon
+(or a path to one).
 """
 
 import json
@@ -19,6 +20,7 @@ import make_erigon
 import make_heads
 import make_large
 import make_proofs
+import make_state
 import make_tree
 import replay
 from codec import DecodeError, VerifyError
@@ -37,6 +39,8 @@ FILES = {
     "range-witness.json": make_proofs.range_witness,
     "large.json": make_large.large,
     "erigon.json": make_erigon.erigon,
+    "state-roots.json": make_state.state_roots,
+    "state.json": make_state.state,
     "exhaustive.json": make_tree.exhaustive,
 }
 

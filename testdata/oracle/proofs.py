@@ -1,4 +1,4 @@
-"""The six kinds of proofs: made from a tree, encoded, decoded, verified.
+"""The kinds of proofs, but for the state proof, which is in `state.py`: made from a tree, encoded, decoded, verified.
 
 Every class has `kind`, `name`, the fields of its body, `make` (a prover), `body`, `read` (its decoder), `check` (the
 rules that hold for bytes and for JSON alike), `verify`, `to_json` and `read_json`. `decode` and `from_json` dispatch.
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from codec import (DecodeError, Reader, VerifyError, hex0x, json_hash, json_list, json_name, json_object, json_uint, need, u8, u32,
                    u64)
 from leaves import WORD_NAMES, chain
+from state import State
 from tree import PROFILE_BY_ID, PROFILE_BY_NAME, ZERO, Profile, root_level
 
 MAGIC = b"QMPF"
@@ -471,7 +472,7 @@ class RangeWitness(Proof):
 
 # --- Any kind --------------------------------------------------------------------------------------------------------
 
-KINDS = {cls.kind: cls for cls in (Inclusion, Range, Multi, Consistency, Witness, RangeWitness)}
+KINDS = {cls.kind: cls for cls in (Inclusion, Range, Multi, Consistency, Witness, RangeWitness, State)}
 KIND_BY_NAME = {cls.name: cls for cls in KINDS.values()}
 
 

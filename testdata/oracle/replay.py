@@ -10,7 +10,7 @@ from codec import DecodeError, VerifyError
 from tree import PROFILES
 
 ERIGON_FORMS = {"proofPath": erigon.ProofPath, "witness": erigon.Witness, "rangeWitness": erigon.RangeWitness}
-ARGUMENTS = ("txNum", "txNums", "from", "to", "leafHash", "leafHashes")  # the order in which `verify` takes them
+ARGUMENTS = ("txNum", "txNums", "from", "to", "leafHash", "leafHashes", "key", "at", "word")  # the order in which `verify` takes them
 
 
 def _bytes(text):
@@ -74,7 +74,7 @@ def _arguments(case):
 
 def _argument(name, expected):
     value = expected[name]
-    if name == "leafHash":
+    if name in ("leafHash", "key", "word") and value is not None:
         return _bytes(value)
     if name == "leafHashes":
         return _test_hashes(expected) if value is None else [_bytes(item) for item in value]

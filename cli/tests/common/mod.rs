@@ -24,7 +24,7 @@ pub struct Workspace(tempfile::TempDir);
 pub struct Ran {
     pub out: String,
     pub error: String,
-    code: Option<i32>,
+    pub code: Option<i32>,
     args: String,
 }
 

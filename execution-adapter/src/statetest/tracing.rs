@@ -1,11 +1,12 @@
 //! The traced run of a case: the one place where a tracer is plugged in.
 
 use super::post::PreState;
-use super::run::{Outcome, TestContext, execute_inspected};
+use super::run::{Outcome, execute_inspected};
 use super::setup::Setup;
-use revm::Inspector;
-use revm::interpreter::Interpreter;
-use revm::interpreter::interpreter::EthInterpreter;
+use crate::trace::{TraceOptions, Tracer};
+use crate::transition::TraceMode;
+use qmtree_kernels::Hasher;
+use qmtree_proofs::Profile;
 
 /// Whether each case runs a second time, with a tracer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,16 +27,38 @@ pub struct Steps {
 
 /// Runs a case with the tracer.
 pub(super) fn execute_traced(pre: &PreState, setup: &Setup) -> Result<(Outcome, Steps), String> {
-    let mut counter = Counter::default();
-    let outcome = execute_inspected(pre, setup, &mut counter)?;
-    Ok((outcome, counter.0))
+    let profile = Profile::Blake3;
+    let options = TraceOptions::new(TraceMode::Full, profile);
+    let mut tracer = Tracer::inline(options, Hasher::new(profile));
+    tracer.begin_tx().map_err(|error| error.to_string())?;
+    let outcome = execute_inspected(pre, setup, &mut tracer)?;
+    let commitment = tracer.finish_tx().map_err(|error| error.to_string())?;
+    #[cfg(test)]
+    compare_with_oracle(pre, setup, profile, commitment)?;
+    let opcodes = commitment.count;
+    Ok((outcome, Steps { opcodes }))
 }
 
-#[derive(Debug, Default)]
-struct Counter(Steps);
-
-impl Inspector<TestContext<'_>, EthInterpreter> for Counter {
-    fn step(&mut self, _: &mut Interpreter<EthInterpreter>, _: &mut TestContext<'_>) {
-        self.0.opcodes += 1;
+/// The commitment by its definition. Under test, every traced case is one of the tracer.
+#[cfg(test)]
+fn compare_with_oracle(
+    pre: &PreState,
+    setup: &Setup,
+    profile: Profile,
+    found: crate::StepsCommitment,
+) -> Result<(), String> {
+    // The oracle hashes all memory at each step: long cases would take hours.
+    if found.count > 5_000 {
+        return Ok(());
+    }
+    let mut oracle = crate::trace::tests::oracle::Oracle::new(profile);
+    execute_inspected(pre, setup, &mut oracle)?;
+    let expected = oracle.commitment();
+    if expected == found {
+        Ok(())
+    } else {
+        Err(format!(
+            "the tracer commits to {found:?}, the oracle to {expected:?}"
+        ))
     }
 }

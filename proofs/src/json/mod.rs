@@ -5,6 +5,7 @@
 //! field goes straight into its place, so that parsing holds at most eight times the text in
 //! memory: hashes shrink to half, and short numbers in a list that grows take the most.
 
+mod entry;
 mod head;
 mod leaf;
 mod proof;

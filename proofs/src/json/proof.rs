@@ -1,5 +1,6 @@
 //! The JSON forms of the proofs: one object for all kinds, of which each has its own fields.
 
+use super::entry::OpenedEntry;
 use super::read::{Hash, List, Number, Object, Seen, read_name, read_object};
 use crate::codec::{Kind, Wire};
 use crate::consistency::ConsistencyProof;
@@ -11,6 +12,7 @@ use crate::level::TxNum;
 use crate::multi::MultiProof;
 use crate::proof::Proof;
 use crate::range::RangeProof;
+use crate::state::StateProof;
 use crate::witness::{RangeWitness, Witness};
 use alloc::vec::Vec;
 use alloy_primitives::B256;
@@ -34,6 +36,7 @@ fn fields_of(kind: Kind) -> &'static [&'static str] {
             "leaves",
             "siblings",
         ],
+        Kind::State => &["kind", "profile", "entryCount", "entries", "nodes"],
     }
 }
 
@@ -52,6 +55,8 @@ struct ProofFields {
     leaves: Vec<[u8; PAYLOAD_LEN]>,
     siblings: Vec<B256>,
     nodes: Vec<B256>,
+    entry_count: u64,
+    entries: Vec<OpenedEntry>,
 }
 
 impl ProofFields {
@@ -75,6 +80,8 @@ impl ProofFields {
         leaves: Vec::new(),
         siblings: Vec::new(),
         nodes: Vec::new(),
+        entry_count: 0,
+        entries: Vec::new(),
     };
 
     /// The proof, once its kind is known to have exactly the fields that were read.
@@ -99,6 +106,14 @@ impl ProofFields {
                 let (previous, proof) = (self.previous_leaf_hash, range(self.siblings)?);
                 Proof::RangeWitness(RangeWitness::new(previous, self.leaves, proof)?)
             }
+            Kind::State => {
+                let count = self.entry_count;
+                let ids = self.entries.iter().map(|entry| entry.id).collect();
+                let shown = self.entries.iter().map(|entry| entry.shown).collect();
+                let entries = self.entries.iter().map(|entry| entry.bytes).collect();
+                let proof = StateProof::new(profile, count, ids, shown, entries, self.nodes);
+                Proof::State(proof?)
+            }
         })
     }
 }
@@ -119,6 +134,8 @@ impl Object for ProofFields {
         "leaves",
         "siblings",
         "nodes",
+        "entryCount",
+        "entries",
     ];
     type Value = Proof;
 
@@ -136,6 +153,8 @@ impl Object for ProofFields {
             "previousLeafHash" => self.previous_leaf_hash = map.next_value::<Hash>()?.0,
             "leaves" => self.leaves = map.next_value::<List<_>>()?.0,
             "siblings" => self.siblings = map.next_value::<List<_>>()?.0,
+            "entryCount" => self.entry_count = map.next_value::<Number>()?.0,
+            "entries" => self.entries = map.next_value::<List<_>>()?.0,
             "nodes" => self.nodes = map.next_value::<List<_>>()?.0,
             _ => unreachable!("not in NAMES"),
         }
@@ -192,5 +211,6 @@ from_any_kind!(
     Multi => MultiProof,
     Consistency => ConsistencyProof,
     Witness => Witness,
-    RangeWitness => RangeWitness
+    RangeWitness => RangeWitness,
+    State => StateProof
 );

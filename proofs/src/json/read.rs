@@ -148,6 +148,29 @@ impl Visitor<'_> for NumberVisitor {
     }
 }
 
+/// `true` or `false`.
+pub(super) struct Flag(pub(super) bool);
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bool(FlagVisitor)
+    }
+}
+
+struct FlagVisitor;
+
+impl Visitor<'_> for FlagVisitor {
+    type Value = Flag;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true or false")
+    }
+
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Flag, E> {
+        Ok(Flag(flag))
+    }
+}
+
 /// A hash: a string of `0x` and 64 hex digits of either case.
 pub(super) struct Hash(pub(super) B256);
 

@@ -1,5 +1,6 @@
 //! Writing of the JSON forms, from what they are about and without a copy of it.
 
+use super::entry::ENTRY_NAMES;
 use super::leaf::WORD_NAMES;
 use crate::consistency::ConsistencyProof;
 use crate::hash::{PAYLOAD_LEN, Profile};
@@ -10,6 +11,7 @@ use crate::level::TxNum;
 use crate::multi::MultiProof;
 use crate::proof::Proof;
 use crate::range::RangeProof;
+use crate::state::{Entry, EntryId, StateProof};
 use crate::witness::{RangeWitness, Witness};
 use alloy_primitives::{B256, hex};
 use serde::Serialize;
@@ -36,6 +38,35 @@ struct Payloads<'a>(&'a [[u8; PAYLOAD_LEN]]);
 impl Serialize for Payloads<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(LeafPayload::from_bytes))
+    }
+}
+
+struct Entries<'a>(&'a StateProof);
+
+impl Serialize for Entries<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let places = self.0.ids().iter().zip(self.0.shown());
+        let entries = places.zip(self.0.entries());
+        serializer.collect_seq(entries.map(|((id, shown), entry)| OpenedEntry(*id, *shown, entry)))
+    }
+}
+
+struct OpenedEntry(EntryId, bool, Entry);
+
+impl Serialize for OpenedEntry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(id, shown, entry) = self;
+        let [at, active, key, next_key, value, tx_num, supersedes, flags] = ENTRY_NAMES;
+        let mut map = serializer.serialize_map(Some(ENTRY_NAMES.len()))?;
+        map.serialize_entry(at, &id.0)?;
+        map.serialize_entry(active, shown)?;
+        map.serialize_entry(key, &Hash(entry.key))?;
+        map.serialize_entry(next_key, &Hash(entry.next_key))?;
+        map.serialize_entry(value, &Hash(entry.value.word()))?;
+        map.serialize_entry(tx_num, &entry.tx_num)?;
+        map.serialize_entry(supersedes, &entry.supersedes.unwrap_or_default().0)?;
+        map.serialize_entry(flags, &entry.flags())?;
+        map.end()
     }
 }
 
@@ -158,6 +189,12 @@ enum Form<'a> {
         leaves: Payloads<'a>,
         siblings: Hashes<'a>,
     },
+    State {
+        profile: Profile,
+        entry_count: u64,
+        entries: Entries<'a>,
+        nodes: Hashes<'a>,
+    },
 }
 
 impl<'a> From<&'a InclusionProof> for Form<'a> {
@@ -233,6 +270,17 @@ impl<'a> From<&'a RangeWitness> for Form<'a> {
     }
 }
 
+impl<'a> From<&'a StateProof> for Form<'a> {
+    fn from(proof: &'a StateProof) -> Self {
+        Self::State {
+            profile: proof.profile(),
+            entry_count: proof.entry_count(),
+            entries: Entries(proof),
+            nodes: Hashes(proof.nodes()),
+        }
+    }
+}
+
 impl<'a> From<&'a Proof> for Form<'a> {
     fn from(proof: &'a Proof) -> Self {
         match proof {
@@ -242,6 +290,7 @@ impl<'a> From<&'a Proof> for Form<'a> {
             Proof::Consistency(proof) => proof.into(),
             Proof::Witness(witness) => witness.into(),
             Proof::RangeWitness(witness) => witness.into(),
+            Proof::State(proof) => proof.into(),
         }
     }
 }
@@ -263,5 +312,6 @@ serialize_as_form!(
     MultiProof,
     ConsistencyProof,
     Witness,
-    RangeWitness
+    RangeWitness,
+    StateProof
 );

@@ -1,6 +1,8 @@
 //! A naive model of the log, from the definitions and from reference hash crates alone.
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
+pub(crate) mod state;
+
 use alloy_primitives::{B256, hex};
 use qmtree_proofs::{Digest, Head, LeafPayload, MemoryLog, Profile, Scheme, TxNum};
 use std::collections::HashMap;
@@ -17,7 +19,7 @@ pub(crate) fn keccak(parts: &[&[u8]]) -> Digest {
     out
 }
 
-fn hash_node(profile: Profile, tag: u8, left: &Digest, right: &Digest) -> Digest {
+pub(crate) fn hash_node(profile: Profile, tag: u8, left: &Digest, right: &Digest) -> Digest {
     match profile {
         Profile::Keccak256 => keccak(&[&[tag], left, right]),
         Profile::Blake3 => {
@@ -29,7 +31,7 @@ fn hash_node(profile: Profile, tag: u8, left: &Digest, right: &Digest) -> Digest
     }
 }
 
-fn hash_leaf(profile: Profile, leaf: &[u8]) -> Digest {
+pub(crate) fn hash_leaf(profile: Profile, leaf: &[u8]) -> Digest {
     match profile {
         Profile::Keccak256 => keccak(&[leaf]),
         Profile::Blake3 => *blake3::hash(leaf).as_bytes(),

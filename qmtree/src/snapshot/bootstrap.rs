@@ -63,6 +63,7 @@ impl Db {
         options: ImportOptions,
     ) -> Result<Self, Error> {
         let plan = Plan::new(SnapshotSet::open(&*disk, files)?, *trusted)?;
+        plan.check_importable()?;
         if plan.sealed == 0 {
             // Everything is in the tail.
             return Self::import_snapshot_on(disk, dir, files, trusted, options);

@@ -132,6 +132,7 @@ impl Db {
     ) -> Result<Self, Error> {
         let plan = Plan::new(SnapshotSet::open(&*disk, files)?, *trusted)?;
         let plan = plan.with_known(&options.known_heads)?;
+        plan.check_importable()?;
         if let Some(run) = plan.set.without_leaves(plan.sealed) {
             let Range {
                 start: from,

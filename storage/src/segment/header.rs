@@ -29,6 +29,8 @@ pub(super) struct Header {
     pub(super) anchor: Digest,
     /// Hash of the last leaf.
     pub(super) end: Digest,
+    /// Nodes that a pruned segment keeps along the seams between blocks.
+    pub(super) seam_count: u64,
 }
 
 impl Header {
@@ -49,6 +51,7 @@ impl Header {
                 numbers.as_flattened(),
                 &self.anchor,
                 &self.end,
+                &self.seam_count.to_le_bytes(),
             ],
         )
     }
@@ -97,6 +100,7 @@ impl Header {
             block_count: fields.u64()?,
             anchor: *fields.bytes()?,
             end: *fields.bytes()?,
+            seam_count: fields.u64()?,
         })
     }
 
@@ -114,6 +118,8 @@ impl Header {
             Some(AT_BLOCK_COUNT)
         } else if self.first_twig.0 == 0 && self.anchor != [0; 32] {
             Some(AT_ANCHOR)
+        } else if self.content == Content::Whole && self.seam_count != 0 {
+            Some(AT_SEAM_COUNT)
         } else {
             None
         }
@@ -135,8 +141,9 @@ impl Header {
 
     /// Bytes of the file; `None` if no file could be so long.
     pub(super) fn file_len(&self) -> Option<u64> {
+        let seams = self.seam_count.checked_mul(DIGEST_LEN as u64)?;
         let per_twig = self.twig_len() + self.tags_len();
-        file_len(per_twig, self.twig_count, self.block_count)
+        file_len(per_twig, self.twig_count, self.block_count)?.checked_add(seams)
     }
 
     /// Bytes of a twig in this file.

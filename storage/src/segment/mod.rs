@@ -37,6 +37,7 @@ mod open;
 mod parts;
 mod reader;
 mod sealable;
+mod seams;
 mod stored;
 mod touch;
 mod twig;
