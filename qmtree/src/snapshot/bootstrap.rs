@@ -1,4 +1,4 @@
-//! Starting from twig roots, and filling in the leaves later (docs/FORMAT.md, section 8.8).
+//! Starting from twig roots, and filling in the leaves later (docs/FORMAT.md, section 10.8).
 //!
 //! ```text
 //! bootstrap         | roots 0..6                          | tail, journal ->
@@ -63,6 +63,7 @@ impl Db {
         options: ImportOptions,
     ) -> Result<Self, Error> {
         let plan = Plan::new(SnapshotSet::open(&*disk, files)?, *trusted)?;
+        plan.check_importable()?;
         if plan.sealed == 0 {
             // Everything is in the tail.
             return Self::import_snapshot_on(disk, dir, files, trusted, options);

@@ -1,4 +1,4 @@
-//! From snapshot files to a database (docs/FORMAT.md, section 8.7).
+//! From snapshot files to a database (docs/FORMAT.md, section 10.7).
 //!
 //! ```text
 //! 1  twig roots and tail lead to the trusted root     or nothing is written
@@ -132,6 +132,7 @@ impl Db {
     ) -> Result<Self, Error> {
         let plan = Plan::new(SnapshotSet::open(&*disk, files)?, *trusted)?;
         let plan = plan.with_known(&options.known_heads)?;
+        plan.check_importable()?;
         if let Some(run) = plan.set.without_leaves(plan.sealed) {
             let Range {
                 start: from,

@@ -1,4 +1,4 @@
-//! Snapshots: history in `.seg` files that move between nodes (docs/FORMAT.md, section 8).
+//! Snapshots: history in `.seg` files that move between nodes (docs/FORMAT.md, section 10).
 //!
 //! ```text
 //! Db --export_snapshot--> files + manifest --import_snapshot--> Db

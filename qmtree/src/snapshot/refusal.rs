@@ -44,6 +44,15 @@ pub enum SnapshotRefusal {
     /// An empty log needs no snapshot.
     #[error("the trusted head is that of an empty log: create a database instead")]
     Empty,
+    /// The log has a state log beside it, which these files do not carry.
+    #[error(
+        "the trusted head has a state log of {entry_count} entries, which snapshots do not carry \
+         yet: read the files in place, or append the blocks"
+    )]
+    State {
+        /// Entries of the state log.
+        entry_count: u64,
+    },
     /// The files are of another database.
     #[error("the files are not of the chain, profile and scheme of the trusted head")]
     OtherLog,

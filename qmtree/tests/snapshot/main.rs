@@ -10,6 +10,7 @@
 mod bootstrap;
 mod crash;
 mod folder;
+mod golden;
 mod manifest;
 mod refused;
 mod round_trip;

@@ -1,4 +1,4 @@
-//! The last word of a file: where the blocks end (docs/FORMAT.md, section 8.4).
+//! The last word of a file: where the blocks end (docs/FORMAT.md, section 10.4).
 //!
 //! Roots are left out: they follow from the leaves, and so need not be believed.
 

@@ -1,4 +1,4 @@
-//! Word 0 of our files (docs/FORMAT.md, section 8.3).
+//! Word 0 of our files (docs/FORMAT.md, section 10.3).
 
 use super::name::{SnapshotContent, SnapshotName};
 use crate::header::{FIELDS_AT, HeaderError, HeaderKind};

@@ -1,5 +1,5 @@
 //! The manifest of a folder of snapshot files: a checkpoint note (C2SP tlog-checkpoint) whose
-//! extension lines are a head and the hash of each file (docs/FORMAT.md, section 8.6).
+//! extension lines are a head and the hash of each file (docs/FORMAT.md, section 10.6).
 //!
 //! A signature says who vouches for these files; the leaves are verified against a trusted head
 //! all the same. What leaves do not bind, where blocks end, only the signature vouches for.

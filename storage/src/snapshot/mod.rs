@@ -1,4 +1,4 @@
-//! Snapshots: `.seg` files that carry history between nodes (docs/FORMAT.md, section 8).
+//! Snapshots: `.seg` files that carry history between nodes (docs/FORMAT.md, section 10).
 //!
 //! ```text
 //! v1.0-qmtree-execution.0-64.seg        twigs 0..64: every leaf, twig roots, where blocks end

@@ -18,7 +18,7 @@
 //! these come from strangers: nothing in it recurses, every length is checked against the file
 //! before memory is taken for it, and the caller says how long a word may be.
 //!
-//! Written from the description in docs/FORMAT.md, section 8.1; `erigon-seg` is the oracle of the
+//! Written from the description in docs/FORMAT.md, section 10.1; `erigon-seg` is the oracle of the
 //! tests. docs/decisions/0006-snapshot-files.md says why not the reader.
 
 mod bits;
