@@ -144,6 +144,8 @@ impl BenchExecute {
             unit: Unit::Files,
             total: Some(self.rounds.saturating_mul(blocks.len() as u64)),
         });
+        // The first pass finds cold caches and a KZG table that is not made yet.
+        self.measure(Way::Plain, &blocks, &mut Times::default())?;
         for round in 0..self.rounds {
             for (way, times) in &mut times {
                 let wanted = !way.is_slow() || (round == 0 && !self.quick);
