@@ -79,9 +79,26 @@ pub(crate) enum CliError {
         block: u64,
         last: u64,
     },
-    /// The threads that hash a trace could not be started.
+    /// A trace could not be made, or its threads not be started.
     #[error("cannot trace")]
     Trace { source: TraceError },
+    /// A block without the state that it needs.
+    #[error("{path}: brings no state to execute the block on; give an eth-block-prestate/1 file",
+        path = path.display())]
+    NoState { path: PathBuf },
+    /// A transaction that a block does not have.
+    #[error("{path}: no transaction {index}: the block has {count}", path = path.display())]
+    NoTransaction {
+        path: PathBuf,
+        index: usize,
+        count: usize,
+    },
+    /// An opening of a step that does not hold.
+    #[error("{path}: INVALID", path = path.display())]
+    InvalidStep { path: PathBuf, source: TraceError },
+    /// A file that is no opening of a step.
+    #[error("{path}: not the opening of a step", path = path.display())]
+    NoOpening { path: PathBuf, source: TraceError },
     /// State tests failed.
     #[error("{failed} state tests failed")]
     StateTestsFailed { failed: u64 },
@@ -188,9 +205,10 @@ impl CliError {
     /// 1 for an invalid proof or block, 2 for everything that could not even be checked.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Invalid { .. } | Self::Demo { .. } | Self::StateTestsFailed { .. } => {
-                ExitCode::from(1)
-            }
+            Self::Invalid { .. }
+            | Self::InvalidStep { .. }
+            | Self::Demo { .. }
+            | Self::StateTestsFailed { .. } => ExitCode::from(1),
             Self::Run { source, .. } if source.is_invalid_block() => ExitCode::from(1),
             Self::Snapshot { source } if is_invalid(source) => ExitCode::from(1),
             _ => ExitCode::from(2),

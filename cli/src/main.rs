@@ -14,6 +14,7 @@ mod progress;
 mod run;
 mod snapshot;
 mod statetest;
+mod trace;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -49,6 +50,7 @@ enum Command {
     Init(database::Init),
     Append(database::Append),
     Run(run::Run),
+    Trace(trace::Trace),
     Head(database::HeadCommand),
     Block(database::Block),
     Leaf(database::LeafCommand),
@@ -73,6 +75,7 @@ impl Command {
             Self::Init(command) => command.run(),
             Self::Append(command) => command.run(),
             Self::Run(command) => command.run(),
+            Self::Trace(command) => command.run(),
             Self::Head(command) => command.run(),
             Self::Block(command) => command.run(),
             Self::Leaf(command) => command.run(),

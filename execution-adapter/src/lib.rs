@@ -13,6 +13,7 @@ mod execute;
 mod leaf;
 mod memory_state;
 mod mpt;
+mod one_tx;
 mod outcome;
 mod recorder;
 mod state_item;
@@ -35,6 +36,7 @@ pub use memory_state::{MemoryState, MemoryStateError};
 pub use mpt::{
     AccountChange, AccountFields, NodeSet, SparseState, Trie, TrieError, TrieFault, TrieName,
 };
+pub use one_tx::OneTx;
 pub use recorder::Recorder;
 pub use state_item::{AccountValue, StateItem, StateKey, root_over};
 #[cfg(feature = "engine")]

@@ -3,6 +3,7 @@
 //! No figure makes a bench fail; only an error of the engine does.
 
 mod append;
+mod execute;
 mod leaves;
 mod machine;
 mod place;
@@ -15,9 +16,9 @@ mod snapshot;
 use crate::error::CliError;
 use clap::{Args, Subcommand};
 
-/// Measure appending and proving on this machine.
+/// Measure appending, proving and executing on this machine.
 ///
-/// Leaves are made up, the same in every run. docs/BENCHMARKS.md says what the figures mean.
+/// Leaves are made up, the same in every run; blocks to execute are yours. docs/BENCHMARKS.md says what the figures mean.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     #[command(subcommand)]
@@ -27,6 +28,7 @@ pub(crate) struct Bench {
 #[derive(Debug, Subcommand)]
 enum What {
     Append(append::BenchAppend),
+    Execute(execute::BenchExecute),
     Prove(prove::BenchProve),
     Snapshot(snapshot::BenchSnapshot),
 }
@@ -35,6 +37,7 @@ impl Bench {
     pub(crate) fn run(&self) -> Result<(), CliError> {
         match &self.what {
             What::Append(bench) => bench.run(),
+            What::Execute(bench) => bench.run(),
             What::Prove(bench) => bench.run(),
             What::Snapshot(bench) => bench.run(),
         }

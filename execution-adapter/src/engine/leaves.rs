@@ -17,6 +17,8 @@ pub struct ExecutedLeaves<DB, T> {
     pub parts: Vec<LeafParts>,
     /// The leaves.
     pub payloads: Vec<LeafPayload>,
+    /// The steps that each leaf commits to; none where there are none.
+    pub steps: Vec<StepsCommitment>,
 }
 
 /// Executes a block and makes its leaves under the scheme of `pre_state`.
@@ -58,13 +60,14 @@ where
     let parts: Vec<LeafParts> = made.into_iter().map(|(_, parts)| parts).collect();
 
     let steps = executed.tracer.commitments();
-    let mut steps = steps
+    let mut of_transactions = steps
         .map_err(|source| RunError::Trace {
             block: number,
             source,
         })?
         .into_iter();
     let mut payloads = Vec::with_capacity(parts.len());
+    let mut steps = Vec::with_capacity(parts.len());
     for (leaf, parts) in parts.iter().enumerate() {
         let hash = pre_state.pre_state_hash(parts);
         let hash = hash.map_err(|source| RunError::Leaf {
@@ -72,15 +75,17 @@ where
             leaf,
             source,
         })?;
-        let steps = match parts.kind {
-            TransitionKind::Transaction => steps.next().unwrap_or_default(),
+        let commitment = match parts.kind {
+            TransitionKind::Transaction => of_transactions.next().unwrap_or_default(),
             _ => StepsCommitment::default(),
         };
-        payloads.push(parts.payload(hash, &steps));
+        payloads.push(parts.payload(hash, &commitment));
+        steps.push(commitment);
     }
     Ok(ExecutedLeaves {
         executed,
         parts,
         payloads,
+        steps,
     })
 }

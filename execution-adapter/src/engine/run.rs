@@ -130,6 +130,7 @@ where
         executed,
         parts,
         payloads,
+        ..
     } = execute_to_leaves(input, state, tracer, pre_state)?;
     let execution = start.elapsed();
 

@@ -54,11 +54,11 @@ impl Tracer {
     }
 }
 
-/// The line that closes a transaction's trace, without a newline.
+/// The line that closes a transaction's trace, without a newline. Steps do not tell the output, so it
+/// has none.
 #[must_use]
-pub fn summary_line(output: &[u8], gas_used: u64, pass: bool, fork: &str) -> String {
-    let output = alloy_primitives::hex::encode_prefixed(output);
-    format!(r#"{{"output":"{output}","gasUsed":"{gas_used:#x}","pass":{pass},"fork":"{fork}"}}"#)
+pub fn summary_line(gas_used: u64, pass: bool, fork: &str) -> String {
+    format!(r#"{{"gasUsed":"{gas_used:#x}","pass":{pass},"fork":"{fork}"}}"#)
 }
 
 impl<W: Write + Send> Sink for Lines<W> {
