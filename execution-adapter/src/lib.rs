@@ -16,6 +16,7 @@ mod mpt;
 mod outcome;
 mod recorder;
 mod state_item;
+mod stateless;
 #[cfg(feature = "engine")]
 pub mod statetest;
 mod trace;
@@ -37,6 +38,7 @@ pub use mpt::{
 };
 pub use recorder::Recorder;
 pub use state_item::{AccountValue, StateItem, StateKey, root_over};
+pub use stateless::{StatelessError, StatelessInput, StatelessOutput, execute_stateless};
 #[cfg(feature = "engine")]
 pub use trace::summary_line;
 pub use trace::{
@@ -52,6 +54,7 @@ pub use verify::{
 };
 pub use witness::{
     Ancestors, Claims, ExecutionWitness, HeaderFault, PreState, WitnessDb, WitnessError,
+    WitnessFailure,
 };
 #[cfg(feature = "engine")]
 pub use witness::{MAX_ITEM_LEN, MAX_ITEMS, WitnessFormatError};

@@ -7,6 +7,7 @@ mod leaves;
 mod prestate_file;
 mod read;
 mod run;
+mod witness_file;
 
 pub use chain_file::ChainBlocks;
 pub use error::{FileError, RunError};
@@ -14,3 +15,4 @@ pub use genesis::{ChainGenesis, GenesisError};
 pub use leaves::{ExecutedLeaves, execute_to_leaves};
 pub use read::{BlockFile, open_block_file};
 pub use run::{BlockReport, BlockState, PreparedBlock, check_parent, run_block};
+pub use witness_file::{WitnessedBlock, read_witness_file};
