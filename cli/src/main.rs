@@ -12,6 +12,7 @@ mod log;
 mod output;
 mod progress;
 mod run;
+mod snapshot;
 mod statetest;
 mod verify;
 
@@ -61,6 +62,7 @@ enum Command {
     Checkpoint(database::Checkpoint),
     Stats(database::Stats),
     Statetest(statetest::StateTest),
+    Snapshot(snapshot::Snapshot),
     Bench(bench::Bench),
 }
 
@@ -84,6 +86,7 @@ impl Command {
             Self::Checkpoint(command) => command.run(),
             Self::Stats(command) => command.run(),
             Self::Statetest(command) => command.run(),
+            Self::Snapshot(command) => command.run(),
             Self::Bench(command) => command.run(),
         }
     }

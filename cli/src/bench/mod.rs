@@ -10,6 +10,7 @@ mod prove;
 #[cfg(feature = "rocksdb")]
 mod rocksdb;
 mod samples;
+mod snapshot;
 
 use crate::error::CliError;
 use clap::{Args, Subcommand};
@@ -27,6 +28,7 @@ pub(crate) struct Bench {
 enum What {
     Append(append::BenchAppend),
     Prove(prove::BenchProve),
+    Snapshot(snapshot::BenchSnapshot),
 }
 
 impl Bench {
@@ -34,6 +36,7 @@ impl Bench {
         match &self.what {
             What::Append(bench) => bench.run(),
             What::Prove(bench) => bench.run(),
+            What::Snapshot(bench) => bench.run(),
         }
     }
 }

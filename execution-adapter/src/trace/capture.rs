@@ -110,10 +110,7 @@ impl Recorder {
         };
         let batch = &mut self.batch;
         let stack = interp.stack.data().as_slice();
-        // At least 0 and at most the height, so the split is inside.
-        let kept = stack.len().saturating_sub(usize::from(frame.pushed));
-        let (_, changed) = stack.split_at(kept);
-        batch.items.extend_from_slice(changed);
+        let changed = copy_items(batch, stack, frame.pushed);
         if frame.flags & GROWS != 0 {
             copy_memory(batch, frame, &interp.memory);
         }
@@ -125,7 +122,7 @@ impl Recorder {
             memory_words: frame.memory_words,
             depth: short(depth),
             stack_height: short(stack.len()),
-            pushed: short(changed.len()),
+            pushed: changed,
             opcode,
         });
         if self.refunds {
@@ -137,17 +134,32 @@ impl Recorder {
         frame.pushed = pushed;
         frame.flags = flags;
         if flags & OPERANDS != 0 {
-            frame.write = written(opcode, stack);
-            frame.input_offset = input_operand(opcode).map_or(0, |place| operand(stack, place));
-            if flags & STORES != 0
-                && let Some([.., new, slot]) = stack.last_chunk::<2>()
-            {
-                self.store = Some(Store {
-                    slot: *slot,
-                    new: *new,
-                    journal: context.journal().journal().len(),
-                });
-            }
+            self.look_at_operands(opcode, flags, interp.stack.data(), context);
+        }
+    }
+
+    /// Notes what the opcode is about to write.
+    #[inline(never)]
+    fn look_at_operands<CTX: ContextTr<Journal: JournalExt>>(
+        &mut self,
+        opcode: u8,
+        flags: u8,
+        stack: &[U256],
+        context: &CTX,
+    ) {
+        let Some(frame) = self.frames.last_mut() else {
+            return;
+        };
+        frame.write = written(opcode, stack);
+        frame.input_offset = input_operand(opcode).map_or(0, |place| operand(stack, place));
+        if flags & STORES != 0
+            && let Some([new, slot]) = stack.last_chunk()
+        {
+            self.store = Some(Store {
+                slot: *slot,
+                new: *new,
+                journal: context.journal().journal().len(),
+            });
         }
     }
 
@@ -168,19 +180,17 @@ impl Recorder {
                 self.store = None;
             }
         }
-        if let Some(store) = self.store.take() {
-            let address = interp.input.target_address();
-            self.stored(store, address, context);
+        if self.store.is_some() {
+            self.stored(interp.input.target_address(), context);
         }
     }
 
     /// An SSTORE or TSTORE succeeded. The journal has the old value, unless it is the new one.
-    fn stored<CTX: ContextTr<Journal: JournalExt>>(
-        &mut self,
-        store: Store,
-        address: Address,
-        context: &CTX,
-    ) {
+    #[inline(never)]
+    fn stored<CTX: ContextTr<Journal: JournalExt>>(&mut self, address: Address, context: &CTX) {
+        let Some(store) = self.store.take() else {
+            return;
+        };
         let entries = context.journal().journal();
         let old = entries
             .get(store.journal..)
@@ -368,7 +378,25 @@ impl Recorder {
     }
 }
 
+/// Copies the `pushed` upper items, or all if there are less, and returns how many those are.
+#[inline]
+fn copy_items(batch: &mut Batch, stack: &[U256], pushed: u16) -> u16 {
+    // Nine of ten opcodes: no call to copy memory.
+    if pushed == 1 {
+        let Some(top) = stack.last() else {
+            return 0;
+        };
+        batch.items.push(*top);
+        return 1;
+    }
+    let kept = stack.len().saturating_sub(usize::from(pushed));
+    let (_, changed) = stack.split_at(kept);
+    batch.items.extend_from_slice(changed);
+    short(changed.len())
+}
+
 /// Copies the words that the last opcode of `frame` may have written.
+#[inline(never)]
 fn copy_memory(batch: &mut Batch, frame: &mut Frame, memory: &impl MemoryTr) {
     let size = memory.size();
     frame.memory_words = narrow(size.div_ceil(32));

@@ -144,7 +144,11 @@ impl<H: TreeHasher> Machine<H> {
         let mut words = batch.words.as_slice();
         let mut writes = batch.writes.iter().peekable();
         for (step, at) in batch.steps.iter().zip(0..) {
-            self.before_step(batch, &mut events, at);
+            // Most steps have nothing before them.
+            if at >= events.next {
+                self.before_step(batch, &mut events, at);
+                events.look();
+            }
             self.leave_frames(step.depth);
             let Some(frame) = self.frames.last_mut() else {
                 continue;
@@ -221,6 +225,7 @@ impl<H: TreeHasher> Machine<H> {
     }
 
     /// Leaves all frames deeper than `depth`.
+    #[inline]
     fn leave_frames(&mut self, depth: u16) {
         while self.frames.len() > usize::from(depth) {
             if let Some(mut frame) = self.frames.pop() {
@@ -334,6 +339,8 @@ impl Frame {
 
 /// The side lists of a batch, read along with its steps.
 struct Events<'a> {
+    /// The first step that has something before it.
+    next: u32,
     ends: core::iter::Peekable<core::slice::Iter<'a, super::raw::RawEnd>>,
     returns: core::iter::Peekable<core::slice::Iter<'a, super::raw::RawReturn>>,
     frames: core::iter::Peekable<
@@ -344,10 +351,19 @@ struct Events<'a> {
 impl<'a> Events<'a> {
     fn new(batch: &'a Batch) -> Self {
         Self {
+            next: 0,
             ends: batch.ends.iter().peekable(),
             returns: batch.returns.iter().peekable(),
             frames: batch.frames.iter().zip(0..).peekable(),
         }
+    }
+
+    fn look(&mut self) {
+        let end = self.ends.peek().map(|end| end.step);
+        let returned = self.returns.peek().map(|returned| returned.step);
+        let frame = self.frames.peek().map(|(frame, _)| frame.step);
+        let next = [end, returned, frame].into_iter().flatten().min();
+        self.next = next.unwrap_or(u32::MAX);
     }
 }
 

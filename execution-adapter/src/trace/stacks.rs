@@ -69,18 +69,19 @@ impl Stacks {
         chain.digests.truncate(kept);
         assert!(chain.ids.len() == kept, "each item was pushed once");
         let mut below = self.top(chain, base);
-        for (at, item) in (kept + 1..=height).zip(first_item..) {
-            self.level(at);
-            let Some(nodes) = self.nodes.get_mut(at) else {
-                continue;
-            };
+        if new == 0 {
+            return below;
+        }
+        self.level(height);
+        chain.touched = true;
+        let levels = self.nodes.iter_mut().skip(kept + 1);
+        for (nodes, item) in levels.zip(first_item..first_item + new) {
             let id = index(nodes.len());
             nodes.push((below, index(item)));
             chain.ids.push(id);
-            chain.digests.push([0; 32]);
-            chain.touched = true;
             below = id;
         }
+        chain.digests.resize(height, [0; 32]);
         below
     }
 
