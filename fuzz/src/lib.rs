@@ -4,10 +4,13 @@
 //! | target | claim |
 //! |---|---|
 //! | `decode_*` | never panics, and whatever decodes encodes to the same bytes |
+//! | `decode_execution_witness` | never panics, and what is read keeps the limits |
+//! | `sparse_trie` | over any nodes: never panics, and what was read or written is read again |
 //! | `verify` | what verification accepts, an oracle that knows the whole log accepts too |
 #![forbid(unsafe_code)]
 
 mod decode;
+mod execution;
 mod oracle;
 pub mod seeds;
 
@@ -15,7 +18,7 @@ pub mod seeds;
 pub type Target = fn(&[u8]);
 
 /// All targets by name, which is also the name of their corpus folder.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("decode_head", decode::head),
     ("decode_inclusion", decode::inclusion),
     ("decode_range", decode::range),
@@ -28,6 +31,8 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("decode_erigon_witness", decode::erigon_witness),
     ("decode_erigon_range_witness", decode::erigon_range_witness),
     ("decode_json", decode::json),
+    ("decode_execution_witness", execution::witness),
+    ("sparse_trie", execution::trie),
     ("verify", oracle::verify),
 ];
 
