@@ -186,7 +186,7 @@ fn a_node_a_code_or_a_header_fewer_is_named() {
         if headers > 1 {
             // The oldest: either nothing asks for the hash that only it shows, or its number is named.
             let mut fewer = file.witness.clone();
-            fewer.headers.sort_by_key(|rlp| number(rlp));
+            fewer.headers.sort_by_key(number);
             let oldest = number(&fewer.headers.remove(0)) - 1;
             if let Err(error) = execute_with(&file, &fewer) {
                 let text = text(&error);
@@ -197,7 +197,7 @@ fn a_node_a_code_or_a_header_fewer_is_named() {
             }
             // One in the middle: the line is broken.
             let mut fewer = file.witness.clone();
-            fewer.headers.sort_by_key(|rlp| number(rlp));
+            fewer.headers.sort_by_key(number);
             fewer.headers.remove(headers - 1);
             let text = text(&execute_with(&file, &fewer).unwrap_err());
             assert!(text.contains("without a gap"), "{text}");

@@ -76,10 +76,10 @@ fn frames(mut data: &[u8]) -> Vec<Bytes> {
 /// Keys with beginnings and endings in common.
 fn keys() -> Vec<B256> {
     let key = |(first, last): (u8, u8)| {
-        let mut key = B256::ZERO;
-        key[0] = first;
-        key[31] = last;
-        key
+        let mut key = [0; 32];
+        let [begin, .., end] = &mut key;
+        (*begin, *end) = (first, last);
+        B256::new(key)
     };
     let pairs = [0x00u8, 0x01, 0x10, 0xff].into_iter();
     let pairs = pairs.flat_map(|first| [0x00, 0x01, 0x10].map(|last| (first, last)));
