@@ -17,6 +17,7 @@ mod one_tx;
 mod outcome;
 mod recorder;
 mod state_item;
+mod stateless;
 #[cfg(feature = "engine")]
 pub mod statetest;
 mod trace;
@@ -39,6 +40,7 @@ pub use mpt::{
 pub use one_tx::OneTx;
 pub use recorder::Recorder;
 pub use state_item::{AccountValue, StateItem, StateKey, root_over};
+pub use stateless::{StatelessError, StatelessInput, StatelessOutput, execute_stateless};
 #[cfg(feature = "engine")]
 pub use trace::summary_line;
 pub use trace::{
@@ -54,6 +56,7 @@ pub use verify::{
 };
 pub use witness::{
     Ancestors, Claims, ExecutionWitness, HeaderFault, PreState, WitnessDb, WitnessError,
+    WitnessFailure,
 };
 #[cfg(feature = "engine")]
 pub use witness::{MAX_ITEM_LEN, MAX_ITEMS, WitnessFormatError};

@@ -119,5 +119,6 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
             }
         }
     }
+    seeds.extend(crate::execution::seeds());
     seeds
 }

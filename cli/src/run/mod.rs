@@ -2,6 +2,7 @@
 
 mod input;
 mod target;
+mod witness;
 
 use crate::arguments::parse_durability;
 use crate::error::CliError;
@@ -9,26 +10,29 @@ use crate::output::{json, say};
 use crate::progress::{Progress, Task, Unit};
 use alloy_primitives::B256;
 use clap::{Args, ValueEnum};
-use input::{Next, with_blocks};
+use input::{Next, Source, with_blocks};
 use qmtree::Durability;
 use qmtree_execution_adapter::engine::{
     BlockReport, ChainGenesis, PreparedBlock, RunError, check_parent, run_block,
 };
 use qmtree_execution_adapter::{
     ChainSpec, MemoryState, NoTracer, ReadSet, TraceMode, TraceOptions, Tracer, TracerFor,
-    check_hash,
+    WitnessDb, check_hash,
 };
 use qmtree_proofs::{Profile, TxNum};
 use serde::Serialize;
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use target::Target;
 
 /// Execute Ethereum blocks, check them, and append their leaves
 ///
 /// FILES are blocks with the state that they need (eth-block-prestate/1, JSON), or blocks alone
-/// (concatenated RLP, as geth export writes it), which need --genesis. Both may be packed with zstd.
+/// (concatenated RLP, as geth export writes it), which need --genesis. With --witness they are blocks
+/// with an execution witness (eth-witness/1, docs/WITNESS.md): no state is needed then, every value
+/// that is read is proven, and the state root after each block is checked. All may be packed with
+/// zstd.
 ///
 /// A block of n transactions becomes n + 2 leaves of scheme read-set/1. Each block is checked
 /// against its header before its leaves are appended; the run stops at the first that does not
@@ -48,6 +52,9 @@ pub(crate) struct Run {
     /// Put every block into a database of its own: DIR/<chain>-<block number>.
     #[arg(long, conflicts_with = "genesis")]
     isolated: bool,
+    /// The files have execution witnesses, from which their blocks are executed.
+    #[arg(long, conflicts_with = "genesis")]
+    witness: bool,
     /// How much of the execution the leaves commit to.
     #[arg(long, value_enum, default_value_t = TraceName::Outcome)]
     trace: TraceName,
@@ -118,7 +125,7 @@ impl Run {
 
     fn run_with<T, F>(&self, new_tracer: F) -> Result<(), CliError>
     where
-        T: TracerFor<MemoryState>,
+        T: TracerFor<MemoryState> + TracerFor<WitnessDb>,
         F: Fn(Profile) -> Result<T, CliError>,
     {
         let genesis = self.genesis.as_deref().map(ChainGenesis::read).transpose();
@@ -159,7 +166,7 @@ impl Run {
         target: &mut Target,
     ) -> Result<(), CliError>
     where
-        T: TracerFor<MemoryState>,
+        T: TracerFor<MemoryState> + TracerFor<WitnessDb>,
         F: Fn(Profile) -> Result<T, CliError>,
     {
         // A bar between lines of output would make neither readable.
@@ -170,32 +177,35 @@ impl Run {
                 total: Some(self.files.len() as u64),
             })
         });
-        with_blocks(&self.files, rules, |next| {
-            let Next { file, path, block } = next;
+        let source = match self.witness {
+            true => Source::Witnesses,
+            false => Source::Blocks(rules),
+        };
+        with_blocks(&self.files, &source, |next| {
             if let Some(progress) = &progress {
-                progress.set(file);
+                progress.set(next.file);
             }
-            self.run_one(path, block, chain, target)
+            self.run_one(next, chain, target)
         })
     }
 
     fn run_one<T, F>(
         &self,
-        path: &Path,
-        block: PreparedBlock,
+        next: Next<'_>,
         chain: &mut Chain<T, F>,
         target: &mut Target,
     ) -> Result<(), CliError>
     where
-        T: TracerFor<MemoryState>,
+        T: TracerFor<MemoryState> + TracerFor<WitnessDb>,
         F: Fn(Profile) -> Result<T, CliError>,
     {
-        if is_genesis(&block, chain) {
+        let block = &next.block;
+        if is_genesis(block, chain) {
             let failed = |source| CliError::Run {
-                path: path.into(),
+                path: next.path.into(),
                 source,
             };
-            return check_genesis(&block, chain.parent).map_err(failed);
+            return check_genesis(block, chain.parent).map_err(failed);
         }
         let header = &block.block.header;
         let mut line = Line {
@@ -208,7 +218,7 @@ impl Run {
             ok: false,
             error: None,
         };
-        match self.execute(path, block, chain, target) {
+        match self.execute(next, chain, target) {
             Ok(report) => {
                 chain.blocks += 1;
                 self.print(&report)
@@ -226,15 +236,20 @@ impl Run {
 
     fn execute<T, F>(
         &self,
-        path: &Path,
-        mut block: PreparedBlock,
+        next: Next<'_>,
         chain: &mut Chain<T, F>,
         target: &mut Target,
     ) -> Result<BlockReport, CliError>
     where
-        T: TracerFor<MemoryState>,
+        T: TracerFor<MemoryState> + TracerFor<WitnessDb>,
         F: Fn(Profile) -> Result<T, CliError>,
     {
+        let Next {
+            path,
+            mut block,
+            witness,
+            ..
+        } = next;
         let header = &block.block.header;
         let (number, hash) = (header.number, header.hash_slow());
         let db = target.open(&block.chain, number)?;
@@ -260,6 +275,12 @@ impl Run {
             Some((of, tracer)) if of == profile => tracer,
             _ => (chain.new_tracer)(profile)?,
         };
+        if let Some(state) = witness {
+            let (report, tracer) = witness::run(db, path, &block, state, tracer)?;
+            chain.tracer = Some((profile, tracer));
+            chain.parent = Some((number, hash));
+            return Ok(report);
+        }
         let own = block.state.take();
         let keep = own.is_none();
         let state = own.or_else(|| chain.state.take());

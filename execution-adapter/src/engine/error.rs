@@ -7,6 +7,7 @@ use crate::execute::ExecuteError;
 use crate::leaf::RuleError;
 use crate::trace::TraceError;
 use crate::verify::Mismatch;
+use crate::witness::WitnessError;
 use alloy_primitives::B256;
 use qmtree_proofs::Scheme;
 use std::io;
@@ -53,6 +54,24 @@ pub enum FileError {
         path: PathBuf,
         /// Its field `format`.
         found: Option<String>,
+    },
+    /// JSON, but not a block with an execution witness.
+    #[error("{}: {}", path.display(), witness_problem(found.as_deref()))]
+    NoWitness {
+        /// The file.
+        path: PathBuf,
+        /// Its field `format`.
+        found: Option<String>,
+    },
+    /// A witness that cannot be used, or that lacks what the block needs.
+    #[error("{}: block {block}", path.display())]
+    Witness {
+        /// The file.
+        path: PathBuf,
+        /// Number of the block.
+        block: u64,
+        /// Why.
+        source: WitnessError,
     },
     /// A field that contradicts the block.
     #[error("{}: block {block}: field {field} is {found}, and the block says {expected}",
@@ -207,5 +226,15 @@ fn format_problem(found: Option<&str>) -> String {
     match found {
         Some(found) => format!("format {found:?} is not one that holds blocks to run"),
         None => "not a block file: JSON without a field \"format\"".to_owned(),
+    }
+}
+
+fn witness_problem(found: Option<&str>) -> String {
+    match found {
+        Some(found) => format!(
+            "format {found:?} is not eth-witness/1; files of other formats run without --witness"
+        ),
+        None => "not a block with its witness: JSON without a field \"format\" (docs/WITNESS.md)"
+            .to_owned(),
     }
 }

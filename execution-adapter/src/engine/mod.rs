@@ -7,6 +7,7 @@ mod leaves;
 mod prestate_file;
 mod read;
 mod run;
+mod witness_file;
 mod yardstick;
 
 pub use chain_file::ChainBlocks;
@@ -15,4 +16,5 @@ pub use genesis::{ChainGenesis, GenesisError};
 pub use leaves::{ExecutedLeaves, execute_to_leaves};
 pub use read::{BlockFile, open_block_file};
 pub use run::{BlockReport, BlockState, PreparedBlock, check_parent, run_block};
+pub use witness_file::{WitnessedBlock, read_witness_file};
 pub use yardstick::{HashEverything, execute_plain};

@@ -110,7 +110,10 @@ pub(super) fn parse(
 }
 
 /// Parses JSON, and names the field where that fails.
-fn from_json<'a, T: Deserialize<'a>>(path: &Path, json: &'a [u8]) -> Result<T, FileError> {
+pub(super) fn from_json<'a, T: Deserialize<'a>>(
+    path: &Path,
+    json: &'a [u8],
+) -> Result<T, FileError> {
     let mut json = serde_json::Deserializer::from_slice(json);
     serde_path_to_error::deserialize(&mut json).map_err(|error| FileError::Json {
         path: path.into(),
@@ -159,7 +162,7 @@ fn state(file: &PrestateFile, number: u64, parent_hash: B256) -> MemoryState {
 }
 
 /// What the format calls the rules.
-fn fork_name(spec: SpecId) -> &'static str {
+pub(super) fn fork_name(spec: SpecId) -> &'static str {
     match spec {
         SpecId::FRONTIER => "Frontier",
         SpecId::HOMESTEAD => "Homestead",

@@ -37,21 +37,12 @@ pub fn open_block_file(
     path: &Path,
     chain: Option<&Arc<ChainSpec>>,
 ) -> Result<BlockFile, FileError> {
-    let failed = |action| {
-        move |source| FileError::Io {
-            path: path.into(),
-            action,
-            source,
-        }
-    };
-    let file = File::open(path).map_err(failed("open"))?;
-    let (start, file) = peek(file).map_err(failed("read"))?;
-    let reader: Box<dyn Read + Send> = if start.starts_with(&ZSTD_MAGIC) {
-        Box::new(zstd::Decoder::new(file).map_err(failed("unpack"))?)
-    } else {
-        Box::new(file)
-    };
-    let (start, reader) = peek(reader).map_err(failed("unpack"))?;
+    let reader = unpacked(path)?;
+    let (start, reader) = peek(reader).map_err(|source| FileError::Io {
+        path: path.into(),
+        action: "unpack",
+        source,
+    })?;
     if start.trim_ascii_start().starts_with(b"{") {
         let json = read_whole(path, reader)?;
         let block = prestate_file::parse(path, &json, chain)?;
@@ -66,6 +57,30 @@ pub fn open_block_file(
         reader,
         Arc::clone(chain),
     )))
+}
+
+/// The text of a JSON file, packed with zstd or not.
+pub(super) fn read_json(path: &Path) -> Result<Vec<u8>, FileError> {
+    read_whole(path, unpacked(path)?)
+}
+
+/// What a file holds, unpacked if it is packed with zstd.
+fn unpacked(path: &Path) -> Result<Box<dyn Read + Send>, FileError> {
+    let failed = |action| {
+        move |source| FileError::Io {
+            path: path.into(),
+            action,
+            source,
+        }
+    };
+    let file = File::open(path).map_err(failed("open"))?;
+    let (start, file) = peek(file).map_err(failed("read"))?;
+    let reader: Box<dyn Read + Send> = if start.starts_with(&ZSTD_MAGIC) {
+        Box::new(zstd::Decoder::new(file).map_err(failed("unpack"))?)
+    } else {
+        Box::new(file)
+    };
+    Ok(reader)
 }
 
 /// The first bytes, and a reader that still has them.

@@ -6,10 +6,12 @@ use super::execution_witness::ExecutionWitness;
 use crate::mpt::{NodeSet, SparseState, keccak_many};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_trie::KECCAK_EMPTY;
+use once_cell::race::OnceBox;
 use revm::database_interface::Database;
 use revm::state::{AccountInfo, Bytecode};
 
@@ -52,6 +54,32 @@ pub struct WitnessDb {
     pre_state: PreState,
     /// Blocks whose claimed hash was handed out.
     claimed_hashes: BTreeSet<u64>,
+    pub(super) failure: WitnessFailure,
+}
+
+/// The first thing that a [`WitnessDb`] was asked for and did not have. A copy taken before a block
+/// runs shows it afterwards.
+///
+/// Needed because not every error comes back: alloy's block executor turns one that it meets outside
+/// of transactions into a flaw of the block, without its cause.
+#[derive(Clone, Debug, Default)]
+pub struct WitnessFailure(Arc<OnceBox<WitnessError>>);
+
+impl WitnessFailure {
+    /// It, if there is one.
+    #[must_use]
+    pub fn get(&self) -> Option<&WitnessError> {
+        self.0.get()
+    }
+
+    /// Keeps the first error.
+    pub(super) fn note<T>(&self, result: Result<T, WitnessError>) -> Result<T, WitnessError> {
+        if let Err(error) = &result {
+            // A later one is dropped.
+            _ = self.0.set(Box::new(error.clone()));
+        }
+        result
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -92,6 +120,7 @@ impl WitnessDb {
             claims,
             pre_state,
             claimed_hashes: BTreeSet::new(),
+            failure: WitnessFailure::default(),
         })
     }
 
@@ -107,9 +136,17 @@ impl WitnessDb {
         self.ancestors.parent()
     }
 
-    /// Numbers of the blocks whose hash was asked for and is only claimed.
-    pub fn claimed_hashes(&self) -> impl Iterator<Item = u64> {
-        self.claimed_hashes.iter().copied()
+    /// Blocks whose hash was asked for and is only claimed, with that hash.
+    pub fn claimed_hashes(&self) -> impl Iterator<Item = (u64, B256)> {
+        let claimed = |number: &u64| Some((*number, *self.claims.block_hashes.get(number)?));
+        self.claimed_hashes.iter().filter_map(claimed)
+    }
+
+    /// Where the first thing will be seen that is asked for and not in the witness. A block that
+    /// meets one is not executed, whatever its executor says.
+    #[must_use]
+    pub fn failure(&self) -> WitnessFailure {
+        self.failure.clone()
     }
 
     /// Hashes of the trie nodes that nothing came to so far.
@@ -156,10 +193,8 @@ fn agree(what: &'static str, claimed: B256, proven: Option<B256>) -> Result<(), 
     }
 }
 
-impl Database for WitnessDb {
-    type Error = WitnessError;
-
-    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, WitnessError> {
+impl WitnessDb {
+    fn read_account(&mut self, address: Address) -> Result<Option<AccountInfo>, WitnessError> {
         let account = self.state.account(address);
         let account = account.map_err(|source| WitnessError::Account {
             address,
@@ -174,7 +209,7 @@ impl Database for WitnessDb {
         }))
     }
 
-    fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, WitnessError> {
+    fn read_code(&mut self, code_hash: B256) -> Result<Bytecode, WitnessError> {
         if code_hash == KECCAK_EMPTY {
             return Ok(Bytecode::default());
         }
@@ -184,7 +219,7 @@ impl Database for WitnessDb {
         Ok(bytecode(&code.bytes))
     }
 
-    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, WitnessError> {
+    fn read_storage(&mut self, address: Address, slot: U256) -> Result<U256, WitnessError> {
         let value = self.state.storage(address, slot);
         value.map_err(|source| WitnessError::Storage {
             address,
@@ -193,7 +228,7 @@ impl Database for WitnessDb {
         })
     }
 
-    fn block_hash(&mut self, number: u64) -> Result<B256, WitnessError> {
+    fn read_block_hash(&mut self, number: u64) -> Result<B256, WitnessError> {
         if let Some(hash) = self.ancestors.hash(number) {
             return Ok(hash);
         }
@@ -201,6 +236,30 @@ impl Database for WitnessDb {
         let claimed = claimed.ok_or(WitnessError::MissingHeader { number })?;
         self.claimed_hashes.insert(number);
         Ok(*claimed)
+    }
+}
+
+impl Database for WitnessDb {
+    type Error = WitnessError;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, WitnessError> {
+        let account = self.read_account(address);
+        self.failure.note(account)
+    }
+
+    fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, WitnessError> {
+        let code = self.read_code(code_hash);
+        self.failure.note(code)
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, WitnessError> {
+        let value = self.read_storage(address, slot);
+        self.failure.note(value)
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, WitnessError> {
+        let hash = self.read_block_hash(number);
+        self.failure.note(hash)
     }
 }
 

@@ -15,7 +15,7 @@ mod json;
 mod post_state;
 
 pub use ancestors::Ancestors;
-pub use database::{Claims, PreState, WitnessDb};
+pub use database::{Claims, PreState, WitnessDb, WitnessFailure};
 pub use error::{HeaderFault, WitnessError};
 pub use execution_witness::ExecutionWitness;
 #[cfg(feature = "engine")]

@@ -13,15 +13,20 @@ impl WitnessDb {
     /// the whole block has run.
     ///
     /// # Errors
+    /// What [`failure`](Self::failure) shows, if the block met anything that was missing;
     /// [`WitnessError::PostState`] if a node is missing that only the new root needs: on the way to a
     /// value that was written and not read, or the last child of a branch.
     pub fn post_state_root(&mut self, bundle: &BundleState) -> Result<B256, WitnessError> {
+        if let Some(failure) = self.failure().get() {
+            return Err(failure.clone());
+        }
         let accounts = bundle.state.iter();
         let changes: BTreeMap<Address, AccountChange> = accounts
             .map(|(address, account)| (*address, change(account)))
             .collect();
         let root = self.state.apply(&changes);
-        root.map_err(|error| WitnessError::PostState(Box::new(error)))
+        let root = root.map_err(|error| WitnessError::PostState(Box::new(error)));
+        self.failure.note(root)
     }
 }
 
