@@ -52,6 +52,7 @@ impl Writer {
         self.state.any_block = true;
         self.state.blocks.push(block_end(&head));
         self.sync_if_due()?;
+        self.rotate_if_due()?;
         self.seal_if_due()?;
         Ok(head)
     }

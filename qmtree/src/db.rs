@@ -5,8 +5,9 @@ use crate::error::Error;
 use crate::open::{Opened, create_files, recover_state};
 use crate::options::Options;
 use crate::state::State;
+use crate::tx_index::SharedIndex;
 use crate::view::View;
-use crate::writer::Writer;
+use crate::writer::{Writer, start_feeder};
 use qmtree_proofs::{Head, LeafPayload};
 use qmtree_storage::{
     Disk, Identity, JournalWriter, RealDisk, lock_database, read_database_header,
@@ -29,6 +30,16 @@ pub struct Db {
 #[derive(Clone, Debug)]
 pub struct Reader {
     state: Arc<RwLock<Arc<State>>>,
+}
+
+/// How far an index of transactions is. The log has the answers that it lacks, only slower.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct TxIndexStatus {
+    /// Leaves of the log that are in the index.
+    pub leaf_count: u64,
+    /// Why it is not used any more, if it failed. [`Db::reindex`] makes another.
+    pub error: Option<Arc<Error>>,
 }
 
 impl Reader {
@@ -109,8 +120,17 @@ impl Db {
         let recovered = recover_state(&opened)?;
         opened.remove_orphans(&recovered.orphans)?;
         let journal = JournalWriter::resume(Arc::clone(&opened.disk), recovered.journal)?;
-        let shared = Reader::new(recovered.state.clone());
-        let writer = Writer::new(opened.clone(), options, lock, journal, recovered.state);
+        let index = Arc::new(SharedIndex::open(&opened, options.tx_index));
+        let state = State {
+            tx_index: Some(Arc::clone(&index)),
+            ..recovered.state
+        };
+        let feeder = start_feeder(&index)?;
+        if let Some(feeder) = &feeder {
+            feeder.feed(state.clone(), None);
+        }
+        let shared = Reader::new(state.clone());
+        let writer = Writer::new(opened.clone(), options, lock, journal, state, feeder);
         Ok(Self {
             shared,
             writer: Some(writer),
@@ -134,7 +154,9 @@ impl Db {
             tries += 1;
             match recover_state(&opened) {
                 Ok(recovered) => break recovered.state,
-                Err(error) if tries == READ_ONLY_TRIES => return Err(error),
+                Err(error) if tries == READ_ONLY_TRIES || !error.may_be_of_a_writer() => {
+                    return Err(error);
+                }
                 Err(_) => std::thread::yield_now(),
             }
         };
@@ -167,6 +189,29 @@ impl Db {
     #[must_use]
     pub fn head(&self) -> Head {
         self.shared.state().head
+    }
+
+    /// How the index of transactions is doing.
+    #[must_use]
+    pub fn tx_index(&self) -> TxIndexStatus {
+        let state = self.shared.state();
+        let index = state.tx_index.as_ref();
+        TxIndexStatus {
+            leaf_count: index.map_or(0, |index| index.covered().leaf_count),
+            error: index.and_then(|index| index.error()),
+        }
+    }
+
+    /// Builds the index of transactions anew from the log, and waits until it holds all of it.
+    ///
+    /// Costs about a microsecond per transaction. The log is not changed; lookups go on, and
+    /// search it meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Index`] or [`Error::Reindex`] if it cannot be built, [`Error::Journal`] if the disk
+    /// fails, and [`Error::Poisoned`] from then on.
+    pub fn reindex(&mut self) -> Result<(), Error> {
+        self.write(Writer::reindex)
     }
 
     /// Leaves that are in sealed segments; the others are in the journal.

@@ -1,9 +1,10 @@
 //! Why the engine refused or failed.
 
 use qmtree_proofs::{ProveError, ShapeError, TxNum};
-use qmtree_storage::{HeaderError, JournalError, LockError, SegmentError};
+use qmtree_storage::{Damage, HeaderError, IndexError, JournalError, LockError, SegmentError};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Why an operation on a database failed.
 ///
@@ -121,6 +122,20 @@ pub enum Error {
     /// A segment.
     #[error(transparent)]
     Segment(#[from] SegmentError),
+    /// The index of transactions. The log is whole without it.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The index of transactions could not be built.
+    #[error("the index could not be built; the log is whole without it")]
+    Reindex(#[source] Arc<Self>),
+    /// The operating system gave no thread.
+    #[error("cannot start a thread to {action}")]
+    Thread {
+        /// What the thread was for.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The operating system refused.
     #[error("{}: cannot {action}", path.display())]
     Io {
@@ -131,6 +146,28 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl Error {
+    /// True if a writer at work in another process can be the reason: files that went, or came,
+    /// between their listing and their reading.
+    pub(crate) fn may_be_of_a_writer(&self) -> bool {
+        let is_gone = |source: &io::Error| source.kind() == io::ErrorKind::NotFound;
+        match self {
+            Self::MissingLeaves { .. }
+            | Self::Journal(
+                JournalError::Missing { .. }
+                | JournalError::Damaged {
+                    damage: Damage::Gap { .. },
+                    ..
+                },
+            )
+            | Self::Segment(SegmentError::Gap { .. }) => true,
+            Self::Journal(JournalError::Io { source, .. })
+            | Self::Segment(SegmentError::Io { source, .. }) => is_gone(source),
+            _ => false,
+        }
+    }
 }
 
 fn blocks(first: Option<u64>, last: Option<u64>) -> String {

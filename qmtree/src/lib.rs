@@ -28,6 +28,7 @@
 //! append_block -> journal (commit point, one record per block)
 //!                 tail: unsealed twigs, in memory          <- unwind_to drops from here
 //!                 segments: complete twigs, mapped files    <- prune_to drops from here
+//!                 index: transaction hash -> txNum, derived, fed behind it all
 //! ```
 //!
 //! A block exists once its journal record is whole, and survives a power loss once the record is
@@ -48,6 +49,7 @@ mod check;
 mod commit;
 mod db;
 mod error;
+mod feeder;
 mod open;
 mod options;
 mod seal;
@@ -55,14 +57,15 @@ mod sealed;
 mod shared_vec;
 mod state;
 mod tail;
+mod tx_index;
 mod upper_tree;
 mod view;
 mod writer;
 
 pub use block::Block;
-pub use db::{Db, Reader};
+pub use db::{Db, Reader, TxIndexStatus};
 pub use error::Error;
-pub use options::{Durability, Options};
+pub use options::{Durability, Options, TxIndex};
 pub use qmtree_proofs as proofs;
 pub use qmtree_storage::Identity;
 pub use view::{At, View};

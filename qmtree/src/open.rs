@@ -21,7 +21,7 @@ pub(crate) struct Opened {
     pub(crate) identity: Identity,
     pub(crate) journal: PathBuf,
     pub(crate) segments: PathBuf,
-    dir: PathBuf,
+    pub(crate) dir: PathBuf,
 }
 
 /// What the files say.
@@ -179,17 +179,12 @@ pub(crate) fn recover_state(opened: &Opened) -> Result<RecoveredState, Error> {
     };
     replay.load(listing.segments);
     let journal = recover(&**disk, &opened.journal, *identity, |_, record| {
+        replay.check_place(opened, &record)?;
         replay.apply(&record);
         Ok::<(), Error>(())
     })?;
-    let (journal_start, sealed) = (journal.base.head.leaf_count, replay.state.sealed_leaves());
-    if journal_start > sealed {
-        return Err(Error::MissingLeaves {
-            path: opened.dir.clone(),
-            journal: journal_start,
-            sealed,
-        });
-    }
+    let journal_start = journal.base.head.leaf_count;
+    replay.check_start(opened, journal_start)?;
     let state = replay.finish(opened, &journal.state)?;
     Ok(RecoveredState {
         state,
@@ -222,6 +217,27 @@ impl Replay {
             sealed.push(Arc::new(segment));
         }
         self.state.last_leaf_hash = self.sealed_end;
+    }
+
+    /// Before any leaf of a record is hashed: there must be nothing between it and the leaves that
+    /// are here.
+    fn check_place(&self, opened: &Opened, record: &JournalRecord<'_>) -> Result<(), Error> {
+        match *record {
+            JournalRecord::Block { first_tx_num, .. } => self.check_start(opened, first_tx_num),
+            JournalRecord::Unwind { .. } => Ok(()),
+        }
+    }
+
+    fn check_start(&self, opened: &Opened, journal: u64) -> Result<(), Error> {
+        let sealed = self.state.sealed_leaves();
+        if journal <= self.state.head.leaf_count.max(sealed) {
+            return Ok(());
+        }
+        Err(Error::MissingLeaves {
+            path: opened.dir.clone(),
+            journal,
+            sealed,
+        })
     }
 
     fn apply(&mut self, record: &JournalRecord<'_>) {

@@ -23,6 +23,7 @@ mod writer;
 
 pub use error::{Damage, JournalError};
 pub use file::JournalFile;
+pub(crate) use file::is_journal_file;
 pub use record::JournalRecord;
 pub use recover::{Recovered, TornTail, recover};
 pub use state::{Contradiction, JournalState};

@@ -45,6 +45,7 @@ pub use blocks::BlockEnd;
 pub use error::{ContentsError, Part, SegmentError};
 pub use group::Group;
 pub use list::{Listing, list};
+pub(crate) use name::is_segment;
 pub use reader::Segment;
 pub use sealable::SealableTwig;
 pub use twig::Twig;
