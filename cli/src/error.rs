@@ -58,6 +58,9 @@ pub(crate) enum CliError {
         path: PathBuf,
         source: Box<qmtree::Error>,
     },
+    /// No leaf that can be read was made by the transaction.
+    #[error("{path}: no leaf of transaction {tx_hash}; it is unknown, or its leaf is pruned", path = path.display())]
+    NoTransaction { path: PathBuf, tx_hash: B256 },
     /// The demonstration did not show what it should.
     #[error("the demonstration failed: {what}")]
     Demo { what: String },

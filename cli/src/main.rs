@@ -50,6 +50,7 @@ enum Command {
     Check(database::Check),
     Repair(database::Repair),
     Stats(database::Stats),
+    Db(database::DbCommand),
     Bench(bench::Bench),
 }
 
@@ -70,6 +71,7 @@ impl Command {
             Self::Check(command) => command.run(),
             Self::Repair(command) => command.run(),
             Self::Stats(command) => command.run(),
+            Self::Db(command) => command.run(),
             Self::Bench(command) => command.run(),
         }
     }

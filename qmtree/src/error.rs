@@ -185,3 +185,56 @@ impl From<ProveError<Error>> for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_writer_can_cause_is_looked_at_again() {
+        let path = || PathBuf::from("a");
+        let io = |kind: io::ErrorKind| io::Error::from(kind);
+        let journal = |kind| JournalError::Io {
+            path: path(),
+            action: "read",
+            source: io(kind),
+        };
+        let segment = |kind| SegmentError::Io {
+            path: path(),
+            action: "map",
+            source: io(kind),
+        };
+        let damaged = |damage| JournalError::Damaged {
+            path: path(),
+            offset: 0,
+            damage,
+        };
+        let gap = Damage::Gap {
+            found: 7,
+            expected: 5,
+        };
+        let again: [Error; 5] = [
+            journal(io::ErrorKind::NotFound).into(),
+            segment(io::ErrorKind::NotFound).into(),
+            damaged(gap).into(),
+            JournalError::Missing { folder: path() }.into(),
+            Error::MissingLeaves {
+                path: path(),
+                journal: 3,
+                sealed: 2,
+            },
+        ];
+        let never: [Error; 5] = [
+            journal(io::ErrorKind::PermissionDenied).into(),
+            segment(io::ErrorKind::Other).into(),
+            damaged(Damage::Body { seq: 3 }).into(),
+            SegmentError::UnknownName { path: path() }.into(),
+            Error::Check {
+                what: "the root",
+                tx_num: TxNum(0),
+            },
+        ];
+        assert!(again.iter().all(Error::may_be_of_a_writer));
+        assert!(!never.iter().any(Error::may_be_of_a_writer));
+    }
+}

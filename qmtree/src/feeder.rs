@@ -114,17 +114,11 @@ impl Feeder {
         slot.urgent = false;
     }
 
-    /// Brings the index up to the end if it lacks little, makes it durable, and stops.
-    pub(crate) fn finish(mut self) {
+    /// Brings the index up to the end of the log, which has so many leaves, if it lacks few of them;
+    /// makes it durable, and stops.
+    pub(crate) fn finish(mut self, leaf_count: u64) {
         let covered = self.shared.index.covered().leaf_count;
-        let newest = self
-            .shared
-            .slot()
-            .newest
-            .as_ref()
-            .map(|s| s.head.leaf_count);
-        let lacks = newest.map_or(0, |leaf_count| leaf_count.saturating_sub(covered));
-        if lacks <= CATCH_UP_LEAVES {
+        if leaf_count.saturating_sub(covered) <= CATCH_UP_LEAVES {
             self.wait();
         }
         self.stop();

@@ -34,6 +34,11 @@ pub enum TxIndex {
     Disk,
 }
 
+impl TxIndex {
+    /// True if the crate is built with feature `rocksdb`, so that [`Disk`](Self::Disk) is what it says.
+    pub const HAS_DISK: bool = cfg!(feature = "rocksdb");
+}
+
 /// Options of an open database. None of them changes a root or a sealed file's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

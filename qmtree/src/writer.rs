@@ -237,7 +237,7 @@ impl Writer {
             writer.attest()
         })?;
         if let Some(feeder) = self.feeder.take() {
-            feeder.finish();
+            feeder.finish(self.state.head.leaf_count);
         }
         Ok(())
     }

@@ -15,8 +15,6 @@ use common::{Rng, identity, leaves, tx_hashes};
 use qmtree::proofs::{Head, TxNum};
 use qmtree::{Block, Db, Durability, Options, TxIndex, View};
 use std::collections::HashMap;
-use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 const KINDS: [TxIndex; 3] = [TxIndex::Off, TxIndex::Memory, TxIndex::Disk];
@@ -36,7 +34,6 @@ fn options(kind: TxIndex) -> Options {
 #[derive(Clone, Debug, Default)]
 struct Model {
     blocks: Vec<Vec<B256>>,
-    pruned_to: usize,
 }
 
 impl Model {
@@ -69,11 +66,16 @@ impl Model {
         tx_nums
     }
 
-    /// Compares every answer; those of pruned leaves are none.
+    /// Compares some hundred answers; those of pruned leaves are none.
     #[track_caller]
     fn check(&self, view: &View) {
         let first = common::first_readable(view);
-        for (hash, mut tx_nums) in self.tx_nums() {
+        let tx_nums = self.tx_nums();
+        let some = 1 + tx_nums.len() / 300;
+        let always = B256::repeat_byte(9);
+        let chosen = tx_nums.into_iter().enumerate();
+        let chosen = chosen.filter(|(place, (hash, _))| place % some == 0 || *hash == always);
+        for (_, (hash, mut tx_nums)) in chosen {
             tx_nums.retain(|tx_num| tx_num.0 >= first);
             assert_eq!(view.tx_nums_of(&hash).unwrap(), tx_nums, "{hash}");
         }
@@ -248,6 +250,8 @@ fn a_view_that_outlives_its_database_keeps_nobody_out() {
 #[cfg(feature = "rocksdb")]
 mod on_disk {
     use super::*;
+    use std::fs;
+    use std::path::Path;
 
     fn copy(from: &Path, to: &Path) {
         fs::create_dir(to).unwrap();
