@@ -126,6 +126,9 @@ pub(crate) enum CliError {
     /// A text that is no key.
     #[error("note key")]
     Key { source: KeyError },
+    /// No leaf that can be read was made by the transaction.
+    #[error("{path}: no leaf of transaction {tx_hash}; it is unknown, or its leaf is pruned", path = path.display())]
+    NoLeafOf { path: PathBuf, tx_hash: B256 },
     /// The demonstration did not show what it should.
     #[error("the demonstration failed: {what}")]
     Demo { what: String },

@@ -65,6 +65,7 @@ enum Command {
     Stats(database::Stats),
     Statetest(statetest::StateTest),
     Snapshot(snapshot::Snapshot),
+    Db(database::DbCommand),
     Bench(bench::Bench),
 }
 
@@ -90,6 +91,7 @@ impl Command {
             Self::Stats(command) => command.run(),
             Self::Statetest(command) => command.run(),
             Self::Snapshot(command) => command.run(),
+            Self::Db(command) => command.run(),
             Self::Bench(command) => command.run(),
         }
     }

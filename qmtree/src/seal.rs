@@ -25,16 +25,30 @@ use std::thread::JoinHandle;
 pub(crate) enum Sealing {
     /// On another thread; taken when it is waited for.
     Running(Option<JoinHandle<Result<Segment, Error>>>),
-    /// Written by this one; taken likewise.
+    /// Written; taken likewise.
     Written(Option<Segment>),
 }
 
 impl Sealing {
     fn start(job: Job, parallel: bool) -> Result<Self, Error> {
         if parallel {
-            Ok(Self::Running(Some(std::thread::spawn(move || job.run()))))
+            let thread = std::thread::Builder::new().name("qmtree-seal".to_owned());
+            let thread = thread.spawn(move || job.run());
+            let thread = thread.map_err(|source| Error::Thread {
+                action: "seal a segment",
+                source,
+            })?;
+            Ok(Self::Running(Some(thread)))
         } else {
             job.run().map(|segment| Self::Written(Some(segment)))
+        }
+    }
+
+    /// True if waiting for it takes no time.
+    fn is_done(&self) -> bool {
+        match self {
+            Self::Running(thread) => thread.as_ref().is_none_or(JoinHandle::is_finished),
+            Self::Written(_) => true,
         }
     }
 
@@ -136,14 +150,21 @@ impl Writer {
             }
             self.finish_sealing()?;
             self.touch();
-            // Either makes the journal durable; a new file is what lets old ones go later.
-            if self.journal.file_len() >= self.options.journal_file_len_bytes {
-                observe::sync(|| self.journal.rotate())?;
-            } else {
-                self.sync_journal()?;
-            }
+            self.sync()?;
             self.sealing = Some(Sealing::start(self.next_job(), self.options.parallel)?);
         }
+    }
+
+    /// Fails if the segment that was being written could not be. One that was written stays as it is:
+    /// when it becomes part of the state is for the blocks to decide.
+    pub(crate) fn check_sealing(&mut self) -> Result<(), Error> {
+        if let Some(Sealing::Running(_)) = &self.sealing
+            && let Some(sealing) = self.sealing.take_if(|sealing| sealing.is_done())
+        {
+            let segment = sealing.wait()?;
+            self.sealing = Some(Sealing::Written(Some(segment)));
+        }
+        Ok(())
     }
 
     /// Waits for the segment that is being written, if there is one, and makes it part of the state.

@@ -12,6 +12,7 @@ use crate::sealed::Sealed;
 use crate::shared_vec::SharedVec;
 use crate::state_log::StateLog;
 use crate::tail::{Leaves, TWIG_LEN, TailTwig};
+use crate::tx_index::SharedIndex;
 use crate::upper_tree::UpperTree;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
@@ -37,6 +38,10 @@ pub(crate) struct State {
     /// Ends of the blocks that end after the sealed leaves, or that no segment lists.
     pub(crate) blocks: SharedVec<BlockEnd>,
     pub(crate) state_log: StateLog,
+    /// Unwinds since the database was opened: tells an index which fork this is of.
+    pub(crate) unwinds: u64,
+    /// Finds leaves by their transaction, if there is one.
+    pub(crate) tx_index: Option<Arc<SharedIndex>>,
 }
 
 impl State {
@@ -51,6 +56,8 @@ impl State {
             upper: Arc::default(),
             blocks: SharedVec::default(),
             state_log: StateLog::default(),
+            unwinds: 0,
+            tx_index: None,
         }
     }
 
@@ -217,6 +224,12 @@ impl State {
             }
         }
         Ok(low)
+    }
+
+    /// True if the leaf is sealed and was dropped.
+    pub(crate) fn is_pruned(&self, tx_num: TxNum) -> bool {
+        let segment = self.sealed.segment_of(tx_num.twig_id());
+        segment.is_some_and(|segment| segment.is_pruned())
     }
 
     pub(crate) fn check_leaf(&self, tx_num: TxNum) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::observe;
 use crate::state::{Source, State};
+use crate::tx_index::tx_nums;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::state::{Entry, EntryId, StateProof};
@@ -10,6 +11,7 @@ use qmtree_proofs::{
     ConsistencyProof, Head, InclusionProof, Leaf, MultiProof, Prover, RangeProof, RangeWitness,
     TxNum, Witness,
 };
+use qmtree_storage::tag_of;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
@@ -113,6 +115,25 @@ impl View {
         self.state.check_leaf(tx_num)?;
         self.state.check_unpruned(tx_num)?;
         self.source().read(0, tx_num.0).map(B256::new)
+    }
+
+    /// The numbers of the leaves that a transaction made, ascending; none if there are none, or they
+    /// are pruned. Usually it is one.
+    ///
+    /// The log knows a transaction by the first eight bytes of its hash, and neither leaf nor head
+    /// commits to these: whoever needs to be sure compares the transaction itself with what the
+    /// leaf commits to. Another transaction comes up too if its hash begins with the same 64
+    /// bits: by chance once in thousands of millions of lookups, on purpose after 2^64 trials for
+    /// one that is given, or 2^32 for any two.
+    ///
+    /// Costs a few microseconds with an index ([`TxIndex`](crate::TxIndex)). What the index does not
+    /// cover, as it lags behind, or is off, or the database is open for reading only, is searched:
+    /// 8 bytes a leaf.
+    ///
+    /// # Errors
+    /// [`Error::Segment`] if tags that are needed are damaged.
+    pub fn tx_nums_of(&self, tx_hash: &B256) -> Result<Vec<TxNum>, Error> {
+        tx_nums(&self.state, tag_of(tx_hash))
     }
 
     /// The leaves of a range, in either direction.

@@ -34,8 +34,8 @@ pub mod sim;
 
 pub use checkpoint::{CheckpointError, write_checkpoint};
 pub use database::{
-    DATABASE_FILE, DatabaseLock, JOURNAL_FOLDER, LOCK_FILE, LockError, SEGMENTS_FOLDER,
-    lock_database, read_database_header, write_database_header,
+    DATABASE_FILE, DatabaseLock, INDEX_FOLDER, JOURNAL_FOLDER, LOCK_FILE, LockError,
+    SEGMENTS_FOLDER, lock_database, read_database_header, write_database_header,
 };
 pub use durable::{create_folder, remove_temporary_files};
 pub use entries::{

@@ -5,10 +5,12 @@ use crate::arguments::parse_durability;
 use crate::error::CliError;
 use crate::output::say;
 use crate::progress::{Progress, Task, Unit};
+use alloy_primitives::B256;
 use clap::Args;
-use qmtree::{Db, Durability, Options};
+use qmtree::{Block, Db, Durability, Options};
 use qmtree_proofs::LeafPayload;
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
@@ -17,8 +19,9 @@ use std::path::{Path, PathBuf};
 ///
 /// A line is
 ///   {"block":N,"leaves":[{"preStateHash":"0x..","stateChangeHash":"0x..","transitionHash":"0x.."}]}
+/// A leaf may have a "txHash" too, the hash of the transaction that made it.
 ///
-/// Blocks that are in the log already, with the same leaves, are passed over, so an interrupted
+/// Blocks that are in the log already, with the same leaves and hashes, are passed over, so an interrupted
 /// run can be repeated. It stops at the first line that cannot be appended and names it; the
 /// blocks before it stay.
 #[derive(Debug, Args)]
@@ -43,7 +46,47 @@ const MAX_LINE_LEN: u64 = 512 << 20;
 #[serde(deny_unknown_fields)]
 struct Line {
     block: u64,
-    leaves: Vec<LeafPayload>,
+    leaves: Vec<LeafLine>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct LeafLine {
+    pre_state_hash: Hash,
+    state_change_hash: Hash,
+    transition_hash: Hash,
+    tx_hash: Option<Hash>,
+}
+
+/// A hash as `0x` and 64 hex digits, in no other way.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(try_from = "Cow<'_, str>")]
+struct Hash(B256);
+
+impl TryFrom<Cow<'_, str>> for Hash {
+    type Error = &'static str;
+
+    fn try_from(text: Cow<'_, str>) -> Result<Self, Self::Error> {
+        let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 64);
+        let hash = digits.and_then(|digits| digits.parse().ok());
+        hash.map(Self)
+            .ok_or("not a hash: a string of 0x and 64 hex digits")
+    }
+}
+
+impl Line {
+    /// The leaves, and the hashes of their transactions if there are any.
+    fn into_block(self) -> (u64, Vec<LeafPayload>, Vec<B256>) {
+        let tx_hash = |leaf: &LeafLine| leaf.tx_hash.unwrap_or_default().0;
+        let tx_hashes = self.leaves.iter().map(tx_hash).collect();
+        let payload = |leaf: LeafLine| LeafPayload {
+            pre_state_hash: leaf.pre_state_hash.0,
+            state_change_hash: leaf.state_change_hash.0,
+            transition_hash: leaf.transition_hash.0,
+        };
+        let leaves = self.leaves.into_iter().map(payload).collect();
+        (self.block, leaves, tx_hashes)
+    }
 }
 
 impl Append {
@@ -72,9 +115,10 @@ impl Append {
         let silent = self.json && std::io::stdout().is_terminal();
         let progress = (!silent).then(|| Progress::start(input.task()));
         let mut blocks = 0;
-        while let Some(Line { block, leaves }) = input.next()? {
+        while let Some(line) = input.next()? {
+            let (block, leaves, tx_hashes) = line.into_block();
             let before = db.view().blocks();
-            let head = db.append_block(block, &leaves);
+            let head = db.append(&Block::new(block, &leaves).with_tx_hashes(&tx_hashes));
             let head = head.map_err(|source| input.refused(source))?;
             blocks += 1;
             if let Some(progress) = &progress {

@@ -11,6 +11,7 @@ mod init;
 mod leaf;
 mod prove;
 mod prune;
+mod reindex;
 mod repair;
 mod stats;
 mod unwind;
@@ -26,13 +27,14 @@ pub(crate) use init::Init;
 pub(crate) use leaf::LeafCommand;
 pub(crate) use prove::Prove;
 pub(crate) use prune::Prune;
+pub(crate) use reindex::DbCommand;
 pub(crate) use repair::Repair;
 pub(crate) use stats::Stats;
 pub(crate) use unwind::Unwind;
 
 use crate::error::{CliError, in_database};
 use clap::Args;
-use qmtree::{At, Db, Options};
+use qmtree::{At, Db, Options, TxIndex};
 use std::path::{Path, PathBuf};
 
 /// Where the database is.
@@ -53,7 +55,13 @@ impl Folder {
     }
 
     pub(crate) fn open(&self, options: Options) -> Result<Db, CliError> {
-        Db::open(&self.db, options).map_err(self.failed())
+        // A command does not live long enough for an index in memory.
+        let tx_index = if TxIndex::HAS_DISK {
+            TxIndex::Disk
+        } else {
+            TxIndex::Off
+        };
+        Db::open(&self.db, options.with_tx_index(tx_index)).map_err(self.failed())
     }
 
     pub(crate) fn open_read_only(&self) -> Result<Db, CliError> {

@@ -3,7 +3,7 @@
 use super::error::SegmentError;
 use super::name::{Content, SegmentName};
 use super::reader::Segment;
-use crate::durable::TEMPORARY;
+use crate::durable::is_temporary;
 use crate::identity::Identity;
 use crate::io::Disk;
 use qmtree_proofs::{TwigId, TxNum};
@@ -70,7 +70,7 @@ fn names(disk: &dyn Disk, folder: &Path) -> Result<(Vec<SegmentName>, Vec<PathBu
         match SegmentName::parse(&path) {
             Some(Some(name)) => names.push(name),
             Some(None) => return Err(SegmentError::UnknownName { path }),
-            None if path.extension().is_some_and(|ending| ending == TEMPORARY) => {
+            None if is_temporary(&name) => {
                 orphans.push(path);
             }
             None => {}

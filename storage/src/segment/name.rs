@@ -74,6 +74,11 @@ impl SegmentName {
     }
 }
 
+/// True if this is the name of a segment, whole or pruned.
+pub(crate) fn is_segment(name: &Path) -> bool {
+    matches!(SegmentName::parse(name), Some(Some(_)))
+}
+
 impl fmt::Display for SegmentName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
