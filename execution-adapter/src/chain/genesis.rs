@@ -141,8 +141,67 @@ fn blobs(config: &ChainConfig) -> Result<Vec<(u64, BlobParams)>, UnsupportedFork
             field: "blobSchedule",
             reason: format!("no blob parameters for the fork at time {time}"),
         })?;
+        if params.update_fraction == 0 {
+            return Err(UnsupportedFork {
+                field: "blobSchedule",
+                reason: format!("baseFeeUpdateFraction 0 for the fork at time {time}"),
+            });
+        }
         blobs.push((time, params));
     }
     blobs.sort_by_key(|(from, _)| *from);
     Ok(blobs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use revm::primitives::hardfork::SpecId;
+
+    fn chain(json: &str) -> Result<ChainSpec, UnsupportedFork> {
+        ChainSpec::from_genesis(&serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn forks_start_where_the_configuration_says() {
+        let chain = chain(
+            r#"{"chainId": 9, "homesteadBlock": 2, "eip155Block": 4, "eip158Block": 3,
+                "terminalTotalDifficulty": 0, "shanghaiTime": 100, "cancunTime": 200}"#,
+        )
+        .unwrap();
+        assert_eq!((chain.chain_id(), chain.name()), (9, "chain-9"));
+        assert_eq!(chain.spec_id(1, 99), Ok(SpecId::MERGE));
+        assert_eq!(chain.spec_id(1, 100), Ok(SpecId::SHANGHAI));
+        assert_eq!(chain.spec_id(1, 200), Ok(SpecId::CANCUN));
+        assert_eq!(chain.blob_params(199), None);
+        assert_eq!(chain.blob_params(200), Some(BlobParams::cancun()));
+
+        let work = self::chain(
+            r#"{"chainId": 9, "homesteadBlock": 2, "eip155Block": 4, "eip158Block": 3}"#,
+        );
+        let work = work.unwrap();
+        let specs = [1, 2, 3, 4].map(|number| work.spec_id(number, 0).unwrap());
+        use SpecId as Spec;
+        let (old, new) = (Spec::HOMESTEAD, Spec::SPURIOUS_DRAGON);
+        assert_eq!(specs, [Spec::FRONTIER, old, old, new]);
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_named() {
+        for (json, field) in [
+            (r#"{"chainId": 9, "bogotaTime": 1}"#, "bogotaTime"),
+            (
+                r#"{"chainId": 9, "terminalTotalDifficulty": 5}"#,
+                "terminalTotalDifficulty",
+            ),
+            (r#"{"chainId": 9, "bpo3Time": 1}"#, "blobSchedule"),
+            (
+                r#"{"chainId": 9, "cancunTime": 1, "blobSchedule":
+                    {"cancun": {"target": 3, "max": 6, "baseFeeUpdateFraction": 0}}}"#,
+                "blobSchedule",
+            ),
+        ] {
+            assert_eq!(chain(json).unwrap_err().field, field, "{json}");
+        }
+    }
 }
