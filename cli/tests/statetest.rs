@@ -98,14 +98,14 @@ fn the_tracer_has_a_limit_of_steps() {
     let args = [
         "statetest",
         "--max-steps",
-        "5",
+        "3",
         "--filter",
         "delegation",
         &path,
     ];
     let ran = place.run(&args).exits(1);
     let failed =
-        "delegation [Prague, data 0, gas 0, value 0]: no trace: the trace has more than 5 steps";
+        "delegation [Prague, data 0, gas 0, value 0]: no trace: the trace has more than 3 steps";
     assert!(ran.out.contains(failed), "{}", ran.out);
     assert!(ran.out.ends_with("\n0 passed, 2 failed\n"), "{}", ran.out);
 }

@@ -20,9 +20,8 @@ pub(crate) fn deposit(number: u64) -> Bytes {
     }
     for field in fields {
         data.extend(B256::from(U256::from(field.len())));
-        let padded = field.len().next_multiple_of(32);
         data.extend(field);
-        data.resize(data.len().next_multiple_of(32).max(padded), 0);
+        data.resize(data.len().next_multiple_of(32), 0);
     }
     data.into()
 }
@@ -42,5 +41,5 @@ pub(crate) fn consolidation(number: u64) -> Bytes {
 /// 48 bytes in place of a public key.
 fn validator(number: u64) -> Vec<u8> {
     let key = keccak256(format!("validator {number}"));
-    [&key[..], &key[..16]].concat()
+    key.iter().copied().cycle().take(48).collect()
 }
