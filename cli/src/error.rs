@@ -1,6 +1,7 @@
 //! What can go wrong in a command, and the exit code that says so.
 
 use alloy_primitives::B256;
+use qmtree::snapshot::{KeyError, SnapshotRefusal};
 use qmtree_execution_adapter::TraceError;
 use qmtree_execution_adapter::engine::{FileError, RunError};
 use qmtree_execution_adapter::statetest::StateTestError;
@@ -111,6 +112,20 @@ pub(crate) enum CliError {
     #[cfg(feature = "rocksdb")]
     #[error("the yardstick failed")]
     RocksDb { source: rocksdb::Error },
+    /// Snapshot files that cannot be used.
+    #[error("snapshot")]
+    Snapshot { source: Box<qmtree::Error> },
+    /// An object store.
+    #[cfg(feature = "object-store")]
+    #[error("{url}: cannot {action}")]
+    Store {
+        url: String,
+        action: &'static str,
+        source: io::Error,
+    },
+    /// A text that is no key.
+    #[error("note key")]
+    Key { source: KeyError },
     /// The demonstration did not show what it should.
     #[error("the demonstration failed: {what}")]
     Demo { what: String },
@@ -123,6 +138,17 @@ pub(crate) fn in_database(path: &Path) -> impl Fn(qmtree::Error) -> CliError + u
         path: path.clone(),
         source: Box::new(source),
     }
+}
+
+/// True if snapshot files are all there, and not what the trusted head says.
+fn is_invalid(error: &qmtree::Error) -> bool {
+    use SnapshotRefusal::{Anchor, Blocks, Head, Root, Twig};
+    matches!(
+        error,
+        qmtree::Error::Refused(
+            Root { .. } | Twig { .. } | Anchor { .. } | Blocks { .. } | Head { .. }
+        )
+    )
 }
 
 /// Why a proof is not what the caller expects.
@@ -164,6 +190,12 @@ pub(crate) enum OptionError {
     /// The older head of a consistency proof.
     #[error("a consistency proof needs the older head: --old-head")]
     OldHeadMissing,
+    /// Nothing that files could be compared with.
+    #[error("nothing is trusted: give a head with --head, or a key with --key")]
+    TrustMissing,
+    /// A manifest lies in a folder.
+    #[error("is about the manifest of a folder; name the folder instead of its files")]
+    FolderMissing,
     /// A kind that came later than this command.
     #[error("this release of qm cannot verify proofs of kind {kind}")]
     UnknownKind { kind: &'static str },
@@ -178,6 +210,7 @@ impl CliError {
             | Self::Demo { .. }
             | Self::StateTestsFailed { .. } => ExitCode::from(1),
             Self::Run { source, .. } if source.is_invalid_block() => ExitCode::from(1),
+            Self::Snapshot { source } if is_invalid(source) => ExitCode::from(1),
             _ => ExitCode::from(2),
         }
     }

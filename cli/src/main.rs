@@ -12,6 +12,7 @@ mod log;
 mod output;
 mod progress;
 mod run;
+mod snapshot;
 mod statetest;
 mod trace;
 mod verify;
@@ -63,6 +64,7 @@ enum Command {
     Checkpoint(database::Checkpoint),
     Stats(database::Stats),
     Statetest(statetest::StateTest),
+    Snapshot(snapshot::Snapshot),
     Bench(bench::Bench),
 }
 
@@ -87,6 +89,7 @@ impl Command {
             Self::Checkpoint(command) => command.run(),
             Self::Stats(command) => command.run(),
             Self::Statetest(command) => command.run(),
+            Self::Snapshot(command) => command.run(),
             Self::Bench(command) => command.run(),
         }
     }

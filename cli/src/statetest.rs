@@ -5,6 +5,7 @@ use crate::output::{json, print_error, say};
 use crate::progress::{Progress, Task, Unit};
 use alloy_primitives::B256;
 use clap::Args;
+use qmtree_execution_adapter::TraceLimits;
 use qmtree_execution_adapter::statetest::{
     CaseReport, FileReport, Found, Selection, StateTestError, Tracing, find, run_files,
 };
@@ -35,6 +36,9 @@ pub(crate) struct StateTest {
     /// Run each case once, without the tracer.
     #[arg(long)]
     no_trace: bool,
+    /// Fail cases that take more steps than this; by default the tracer gives up at 2^28.
+    #[arg(long, value_name = "N", conflicts_with = "no_trace")]
+    max_steps: Option<u64>,
     /// Print one line of JSON for each case, and one at the end.
     #[arg(long)]
     json: bool,
@@ -117,11 +121,7 @@ impl StateTest {
         let done = AtomicU64::new(0);
         let finished = || progress.set(done.fetch_add(1, Ordering::Relaxed) + 1);
         let selection = Selection {
-            tracing: if self.no_trace {
-                Tracing::Off
-            } else {
-                Tracing::On
-            },
+            tracing: self.tracing(),
             forks: self.fork.clone(),
             filter: self.filter.clone(),
         };
@@ -130,6 +130,17 @@ impl StateTest {
         })?;
         drop(progress);
         self.conclude(&count)
+    }
+
+    fn tracing(&self) -> Tracing {
+        match self.max_steps {
+            _ if self.no_trace => Tracing::Off,
+            None => Tracing::On,
+            Some(steps) => Tracing::Limited(TraceLimits {
+                steps,
+                ..TraceLimits::default()
+            }),
+        }
     }
 
     fn report(&self, report: FileReport<'_>, count: &mut Count) -> Result<(), CliError> {

@@ -92,6 +92,25 @@ fn options_select_cases() {
 }
 
 #[test]
+fn the_tracer_has_a_limit_of_steps() {
+    let place = Workspace::new();
+    let path = own();
+    let args = [
+        "statetest",
+        "--max-steps",
+        "5",
+        "--filter",
+        "delegation",
+        &path,
+    ];
+    let ran = place.run(&args).exits(1);
+    let failed =
+        "delegation [Prague, data 0, gas 0, value 0]: no trace: the trace has more than 5 steps";
+    assert!(ran.out.contains(failed), "{}", ran.out);
+    assert!(ran.out.ends_with("\n0 passed, 2 failed\n"), "{}", ran.out);
+}
+
+#[test]
 fn what_is_in_a_folder_and_no_state_test_is_named_and_passed_over() {
     let place = Workspace::new();
     std::fs::create_dir(place.path("tests")).unwrap();

@@ -11,6 +11,7 @@ use qmtree_execution_adapter::statetest::{
     CaseReport, FileReport, Mismatch, Selection, StateTestError, StateTestFile, Tracing, find,
     run_files,
 };
+use qmtree_execution_adapter::{TraceError, TraceLimits};
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -146,6 +147,31 @@ fn net_gas_metering_is_for_constantinople_alone() {
     assert_eq!(gas("Byzantium"), gas("ConstantinopleFix"));
     assert!(gas("Constantinople") < gas("Byzantium"));
     assert_ne!(gas("Constantinople"), gas("Istanbul"));
+}
+
+/// The tracer gives up, and the transaction comes to what it comes to without one.
+#[test]
+fn a_trace_beyond_its_limits_fails_its_case_and_nothing_else() {
+    let file = parse(&own()).unwrap();
+    let limits = TraceLimits {
+        steps: 10,
+        ..TraceLimits::default()
+    };
+    let (mut beyond, mut within) = (0, 0);
+    for case in file.cases() {
+        let steps = case.run(Tracing::On).steps.unwrap().opcodes;
+        let limited = case.run(Tracing::Limited(limits));
+        if steps > 10 {
+            let error = TraceError::TooManySteps { limit: 10 };
+            assert_eq!(limited.verdict, Err(Mismatch::Trace { error }));
+            assert_eq!(limited.steps, None);
+            beyond += 1;
+        } else {
+            assert_eq!(limited.verdict, Ok(()));
+            within += 1;
+        }
+    }
+    assert!(beyond > 10 && within > 10, "{beyond}, {within}");
 }
 
 #[test]

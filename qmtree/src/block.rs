@@ -1,6 +1,7 @@
 //! A block, as it is appended.
 
 use crate::error::Error;
+use crate::state_log::StateBatch;
 use alloy_primitives::B256;
 use qmtree_proofs::LeafPayload;
 
@@ -27,6 +28,11 @@ pub struct Block<'a> {
     /// The hash of each leaf's transaction, zero for a leaf that no transaction made; or none at
     /// all. The log keeps the first eight bytes of each, and finds leaves by them.
     pub tx_hashes: &'a [B256],
+    /// What its transactions write to the state, in their order.
+    ///
+    /// Where leaves commit to the state roots in between, use
+    /// [`begin_block`](crate::Db::begin_block) instead, which tells them.
+    pub batches: &'a [StateBatch],
 }
 
 impl<'a> Block<'a> {
@@ -37,6 +43,7 @@ impl<'a> Block<'a> {
             number,
             leaves,
             tx_hashes: &[],
+            batches: &[],
         }
     }
 
@@ -44,6 +51,12 @@ impl<'a> Block<'a> {
     #[must_use]
     pub fn with_tx_hashes(self, tx_hashes: &'a [B256]) -> Self {
         Self { tx_hashes, ..self }
+    }
+
+    /// Sets [`batches`](Self::batches).
+    #[must_use]
+    pub fn with_batches(self, batches: &'a [StateBatch]) -> Self {
+        Self { batches, ..self }
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {

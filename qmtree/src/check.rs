@@ -16,12 +16,18 @@ impl State {
         let hasher = Hasher::new(self.head.profile);
         check_segments(self.sealed.segments())?;
         let mut upper = UpperTree::default();
+        if let Some(files) = self.sealed.snapshot() {
+            files.check()?;
+            upper = (*files.plan().upper).clone();
+            upper.truncate(files.twig_count());
+        }
         for segment in self.sealed.segments() {
             segment
                 .twig_roots()
                 .iter()
                 .for_each(|root| upper.push(&hasher, *root));
         }
+        self.state_log.check(&hasher)?;
         self.check_tail(&hasher, upper)?;
         self.check_blocks(&hasher)
     }

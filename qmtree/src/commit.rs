@@ -11,13 +11,14 @@ use crate::block::Block;
 use crate::error::Error;
 use crate::observe;
 use crate::open::block_end;
+use crate::staged::{Finished, Staged};
 use crate::state::{Source, State};
 use crate::tail::{CHUNK_LEAVES, Leaves};
 use crate::writer::Writer;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{Digest, Head, LeafPayload, PAYLOAD_LEN, TreeHasher, TxNum};
-use qmtree_storage::{JournalWriter, NO_TAG, Tag, tag_of};
+use qmtree_storage::{NO_TAG, Tag, tag_of};
 use std::ops::Range;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -30,24 +31,36 @@ const STEP: usize = 2 * CHUNK_LEAVES;
 const PARALLEL_LEAVES: usize = 512;
 
 impl Writer {
-    pub(crate) fn append(&mut self, block: &Block<'_>) -> Result<Head, Error> {
+    /// Appends a block, with the writes that were staged for it or else its own.
+    pub(crate) fn append(
+        &mut self,
+        block: &Block<'_>,
+        staged: Option<Staged>,
+    ) -> Result<Head, Error> {
         block.check()?;
         let block_number = block.number;
         self.scratch.fill(block);
         if let Some(head) = self.check_place(block)? {
             return Ok(head);
         }
+        let finished = self.finish_state(block, staged)?;
         self.touch();
-        let last = self.append_leaves()?;
+        let last = self.append_leaves(finished.as_ref())?;
         let leaf_count = self.state.head.leaf_count;
         let root = self.state.root(&self.hasher)?;
-        let head = Head {
+        let mut head = Head {
             block_number,
             leaf_count,
             root,
             ..self.state.head
         };
+        if let Some(Finished { log, root, .. }) = &finished {
+            (head.entry_count, head.state_root) = (log.entry_count(), *root);
+        }
         self.journal.finish_block(&head, B256::new(last))?;
+        if let Some(finished) = finished {
+            self.state.state_log = finished.log;
+        }
         self.state.head = head;
         self.state.last_leaf_hash = last;
         self.state.any_block = true;
@@ -56,6 +69,26 @@ impl Writer {
         self.sync_if_due()?;
         self.seal_if_due()?;
         Ok(head)
+    }
+
+    /// The state log after the block; `None` if the block writes nothing.
+    fn finish_state(
+        &self,
+        block: &Block<'_>,
+        staged: Option<Staged>,
+    ) -> Result<Option<Finished>, Error> {
+        let staged = match staged {
+            None if block.batches.is_empty() => return Ok(None),
+            None => {
+                let log = self.state.state_log.clone();
+                let mut staged = Staged::new(log, &self.state.head);
+                let mut batches = block.batches.iter();
+                batches.try_for_each(|batch| staged.write(batch))?;
+                staged
+            }
+            Some(staged) => staged,
+        };
+        staged.finish(block.leaves.len()).map(Some)
     }
 
     /// The head of the block if it is in the log already; an error if it does not belong here.
@@ -103,7 +136,8 @@ impl Writer {
     }
 
     /// Chains, hashes and journals the leaves in the scratch; returns the last leaf hash.
-    fn append_leaves(&mut self) -> Result<Digest, Error> {
+    fn append_leaves(&mut self, finished: Option<&Finished>) -> Result<Digest, Error> {
+        let entries = finished.map(Finished::part).unwrap_or_default();
         let Self {
             journal,
             state,
@@ -123,7 +157,7 @@ impl Writer {
             .as_ref()
             .filter(|_| payloads.len() >= PARALLEL_LEAVES);
         let Some(pool) = pool else {
-            journal.begin_block(payloads, tags)?;
+            journal.begin_block_with(payloads, tags, entries)?;
             let last = hasher.chain_leaves(previous, payloads, hashes);
             let leaves = Leaves {
                 payloads,
@@ -138,7 +172,10 @@ impl Writer {
         let mut last = previous;
         pool.in_place_scope(|scope| {
             scope.spawn(move |_| {
-                let behind = behind_the_chain(journal, state, hasher, (payloads, tags), &chained);
+                let begun = journal.begin_block_with(payloads, tags, entries);
+                let behind = begun
+                    .map_err(Error::from)
+                    .map(|()| behind_the_chain(state, hasher, &chained));
                 // The channel has room for the one answer, and its other end is still there.
                 let _ = done.send(behind);
             });
@@ -212,17 +249,9 @@ fn tag_of_leaf(tx_hash: &B256) -> Tag {
     }
 }
 
-/// Journals the payloads, then hashes nodes as the chain provides leaves.
-fn behind_the_chain<'a>(
-    journal: &mut JournalWriter,
-    state: &mut State,
-    hasher: &Hasher,
-    (payloads, tags): (&[[u8; PAYLOAD_LEN]], &[Tag]),
-    chained: &mpsc::Receiver<Leaves<'a>>,
-) -> Result<(), Error> {
-    journal.begin_block(payloads, tags)?;
+/// Hashes nodes as the chain provides leaves.
+fn behind_the_chain<'a>(state: &mut State, hasher: &Hasher, chained: &mpsc::Receiver<Leaves<'a>>) {
     while let Some(leaves) = receive(chained) {
         state.append(hasher, leaves);
     }
-    Ok(())
 }

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::observe;
 use crate::open::{Opened, create_files, recover_state};
 use crate::options::Options;
+use crate::staged::{Staged, StagedBlock};
 use crate::state::State;
 use crate::view::View;
 use crate::writer::Writer;
@@ -140,6 +141,27 @@ impl Db {
         })
     }
 
+    /// A reader of a state that was made elsewhere.
+    pub(crate) fn reading(opened: Opened, state: State) -> Self {
+        Self {
+            shared: Reader::new(state),
+            writer: None,
+            opened,
+        }
+    }
+
+    pub(crate) fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    /// Runs a writing operation and publishes the state after it; for the modules beside this one.
+    pub(crate) fn write_with<T>(
+        &mut self,
+        operation: impl FnOnce(&mut Writer) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.write(operation)
+    }
+
     /// Whose database this is.
     #[must_use]
     pub fn identity(&self) -> Identity {
@@ -180,10 +202,32 @@ impl Db {
     /// # Errors
     /// [`Error::Gap`] or [`Error::Conflict`] if the block does not belong here;
     /// [`Error::TxHashes`] if it does not have one transaction hash for each leaf, or none at all;
+    /// [`Error::Batch`] or [`Error::OutsideBlock`] if a batch breaks a rule, after which nothing
+    /// has changed;
     /// [`Error::Journal`] if the disk fails, and [`Error::Poisoned`] from then on.
     pub fn append(&mut self, block: &Block<'_>) -> Result<Head, Error> {
         observe::append(block.number, block.leaves.len(), || {
-            self.write(|writer| writer.append(block))
+            self.write(|writer| writer.append(block, None))
+        })
+    }
+
+    /// Begins the next block with its writes to the state, whose roots its leaves commit to.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`]; [`Error::Poisoned`]; [`Error::Gap`] if the block is not the next one.
+    pub fn begin_block(&mut self, block_number: u64) -> Result<StagedBlock<'_>, Error> {
+        let writer = self.writer.as_ref().ok_or(Error::ReadOnly)?;
+        let staged = writer.stage(block_number)?;
+        Ok(StagedBlock::new(self, block_number, staged))
+    }
+
+    pub(crate) fn append_staged(
+        &mut self,
+        block: &Block<'_>,
+        staged: Staged,
+    ) -> Result<Head, Error> {
+        observe::append(block.number, block.leaves.len(), || {
+            self.write(|writer| writer.append(block, Some(staged)))
         })
     }
 

@@ -1,6 +1,9 @@
 //! Why the engine refused or failed.
 
+use crate::snapshot::SnapshotRefusal;
+use qmtree_proofs::state::{BatchError, EntryError, EntryId};
 use qmtree_proofs::{ProveError, ShapeError, TxNum};
+use qmtree_storage::snapshot::SnapshotError;
 use qmtree_storage::{CheckpointError, HeaderError, JournalError, LockError, SegmentError};
 use std::io;
 use std::path::PathBuf;
@@ -64,6 +67,16 @@ pub enum Error {
         /// Leaves in the log.
         leaf_count: u64,
     },
+    /// A leaf of which only a twig root is left, of a log that started from roots.
+    #[error(
+        "the block of leaf {tx_num} is not known: this log started from roots before {earliest}"
+    )]
+    NoBlockOf {
+        /// The leaf asked for.
+        tx_num: TxNum,
+        /// The first leaf whose block is known.
+        earliest: TxNum,
+    },
     /// A block too old to unwind to: the leaves after it are sealed.
     #[error("cannot unwind to block {block_number}: {earliest} is the earliest still possible")]
     UnwindTooDeep {
@@ -72,6 +85,36 @@ pub enum Error {
         /// The earliest block that can be unwound to.
         earliest: u64,
     },
+    /// A batch of writes that breaks a rule; nothing of it was applied.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// A batch of a transaction that is not in the block.
+    #[error(
+        "a batch for txNum {tx_num}, but the block has the txNums {from} to {to}, not included; \
+         a block has a leaf for each transaction that writes"
+    )]
+    OutsideBlock {
+        /// The transaction of the batch.
+        tx_num: TxNum,
+        /// First transaction of the block.
+        from: TxNum,
+        /// The one after its last.
+        to: TxNum,
+    },
+    /// More entries than one block can have.
+    #[error("a block with more than 2^32 entries of the state log; split it")]
+    BlockTooLarge,
+    /// An entry that the state log does not have.
+    #[error("no entry {entry_id}: the state log has {entry_count} entries")]
+    NoSuchEntry {
+        /// The entry asked for.
+        entry_id: EntryId,
+        /// Entries in the log.
+        entry_count: u64,
+    },
+    /// A proof about a state log to which nothing was ever written.
+    #[error("the state log is empty: nothing was written, and so nothing can be proved")]
+    NoState,
     /// The question has no answer in this tree.
     #[error(transparent)]
     Shape(#[from] ShapeError),
@@ -101,6 +144,18 @@ pub enum Error {
         /// Leaves in segments.
         sealed: u64,
     },
+    /// The journal begins with entries that no other file has.
+    #[error(
+        "{}: the journal begins after entry {journal} of the state log, and nothing has those \
+         before: files are missing; restore them from a backup",
+        path.display()
+    )]
+    MissingEntries {
+        /// The folder of the database.
+        path: PathBuf,
+        /// Entries before the journal.
+        journal: u64,
+    },
     /// What is stored does not hash to what it should.
     #[error("{what} differs at leaf {tx_num}: stored and derived values disagree")]
     Check {
@@ -108,6 +163,38 @@ pub enum Error {
         what: &'static str,
         /// Where it differs.
         tx_num: TxNum,
+    },
+    /// Bytes that are no entry of a state log.
+    #[error("entry {entry_id} of the state log is damaged; restore the database from a backup")]
+    Entry {
+        /// The entry.
+        entry_id: EntryId,
+        /// What is wrong with it.
+        source: EntryError,
+    },
+    /// An entry that does not continue the history of its key.
+    #[error(
+        "entry {entry_id} of the state log contradicts those before it; \
+         restore the database from a backup"
+    )]
+    BadEntry {
+        /// The entry.
+        entry_id: EntryId,
+    },
+    /// A value that only its hash is known of.
+    #[error(
+        "the value of entry {entry_id} of the state log is missing; \
+         restore the database from a backup"
+    )]
+    MissingValue {
+        /// The entry.
+        entry_id: EntryId,
+    },
+    /// What is derived from the entries of the state log is not what is stored.
+    #[error("{what} of the state log differs: stored and derived values disagree")]
+    CheckState {
+        /// What was compared.
+        what: &'static str,
     },
     /// The database header.
     #[error(transparent)]
@@ -121,6 +208,12 @@ pub enum Error {
     /// A segment.
     #[error(transparent)]
     Segment(#[from] SegmentError),
+    /// A snapshot file.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// Snapshot files that are whole and do not make up the log that they should.
+    #[error(transparent)]
+    Refused(#[from] SnapshotRefusal),
     /// A checkpoint, and where it should go.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

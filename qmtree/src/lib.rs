@@ -60,7 +60,10 @@ mod options;
 mod seal;
 mod sealed;
 mod shared_vec;
+pub mod snapshot;
+mod staged;
 mod state;
+mod state_log;
 mod tail;
 mod upper_tree;
 mod view;
@@ -73,6 +76,8 @@ pub use observe::describe_metrics;
 pub use options::{Durability, Options};
 pub use qmtree_proofs as proofs;
 pub use qmtree_storage::Identity;
+pub use staged::StagedBlock;
+pub use state_log::{MAX_VALUE_LEN, StateBatch};
 pub use view::{At, View};
 
 /// The examples of the README, compiled and run.

@@ -4,9 +4,10 @@ use crate::error::Error;
 use crate::state::State;
 use crate::tail::Leaves;
 use qmtree_kernels::Hasher;
+use qmtree_proofs::state::{Entry, EntryId};
 use qmtree_proofs::{Digest, Head, TreeHasher};
 use qmtree_storage::{
-    BlockEnd, Disk, HeaderError, Identity, JOURNAL_FOLDER, JournalRecord, JournalState,
+    BlockEnd, Disk, EntryPart, HeaderError, Identity, JOURNAL_FOLDER, JournalRecord, JournalState,
     JournalWriter, LOCK_FILE, Recovered, SEGMENTS_FOLDER, Segment, create_folder, list_segments,
     lock_database, read_database_header, recover, remove_temporary_files, write_database_header,
 };
@@ -179,8 +180,7 @@ pub(crate) fn recover_state(opened: &Opened) -> Result<RecoveredState, Error> {
     };
     replay.load(listing.segments);
     let journal = recover(&**disk, &opened.journal, *identity, |_, record| {
-        replay.apply(&record);
-        Ok::<(), Error>(())
+        replay.apply(&record)
     })?;
     let (journal_start, sealed) = (journal.base.head.leaf_count, replay.state.sealed_leaves());
     if journal_start > sealed {
@@ -188,6 +188,12 @@ pub(crate) fn recover_state(opened: &Opened) -> Result<RecoveredState, Error> {
             path: opened.dir.clone(),
             journal: journal_start,
             sealed,
+        });
+    }
+    if journal.base.head.entry_count > 0 {
+        return Err(Error::MissingEntries {
+            path: opened.dir.clone(),
+            journal: journal.base.head.entry_count,
         });
     }
     let state = replay.finish(opened, &journal.state)?;
@@ -224,15 +230,17 @@ impl Replay {
         self.state.last_leaf_hash = self.sealed_end;
     }
 
-    fn apply(&mut self, record: &JournalRecord<'_>) {
+    fn apply(&mut self, record: &JournalRecord<'_>) -> Result<(), Error> {
         match *record {
             JournalRecord::Block {
                 first_tx_num,
                 payloads,
                 tags,
+                entries,
                 head,
                 ..
             } => {
+                self.append_entries(entries)?;
                 let sealed = self.state.sealed_leaves();
                 let skip = usize::try_from(sealed.saturating_sub(first_tx_num));
                 let skip = skip.unwrap_or(usize::MAX);
@@ -265,8 +273,28 @@ impl Replay {
                 };
                 self.blocks
                     .retain(|(number, _)| any_block && *number <= head.block_number);
+                let log = &mut self.state.state_log;
+                log.truncate(&self.hasher, head.entry_count)?;
             }
         }
+        Ok(())
+    }
+
+    fn append_entries(&mut self, part: EntryPart<'_>) -> Result<(), Error> {
+        let mut values = part.values().peekable();
+        for (bytes, place) in part.entries.iter().zip(0u32..) {
+            let log = &mut self.state.state_log;
+            let entry_id = EntryId(log.entry_count());
+            let entry =
+                Entry::from_bytes(bytes).map_err(|source| Error::Entry { entry_id, source })?;
+            let value = values.next_if(|(known, _)| *known == place);
+            let value = value.map(|(_, value)| value);
+            if value.is_some_and(|value| !entry.holds(value)) {
+                return Err(Error::BadEntry { entry_id });
+            }
+            log.push(&entry, value.map(Arc::from))?;
+        }
+        Ok(())
     }
 
     /// Compares what was replayed with what the journal says it is.
@@ -299,6 +327,12 @@ impl Replay {
         }
         if end.head.leaf_count > 0 && state.root(&self.hasher)? != end.head.root {
             return Err(differs("the root"));
+        }
+        let state_root = state.state_log.root(&self.hasher)?;
+        if (state.state_log.entry_count(), state_root)
+            != (end.head.entry_count, end.head.state_root)
+        {
+            return Err(Error::CheckState { what: "the root" });
         }
         let blocks = self.blocks.into_iter().map(|(_, end)| end).collect();
         Ok(State {

@@ -220,7 +220,8 @@ impl Writer {
         let twigs = usize::try_from(segment.twig_count()).unwrap_or(usize::MAX);
         state.twigs = Arc::new(state.twigs.iter().skip(twigs).map(Arc::clone).collect());
         Arc::make_mut(&mut state.sealed).push(Arc::new(segment));
-        self.journal.remove_until(self.state.sealed_leaves())?;
+        // Entries of the state log are in the journal alone.
+        self.journal.remove_sealed(self.state.sealed_leaves(), 0)?;
         Ok(())
     }
 }

@@ -5,16 +5,14 @@
 
 use std::sync::Arc;
 
-/// Items in a full piece.
-const PIECE: usize = 256;
-
+/// A vector in pieces of `PIECE` items. Smaller ones make replacing cheaper and cloning dearer.
 #[derive(Clone, Debug)]
-pub(crate) struct SharedVec<T> {
+pub(crate) struct SharedVec<T, const PIECE: usize = 256> {
     full: Arc<Vec<Arc<Vec<T>>>>,
     rest: Arc<Vec<T>>,
 }
 
-impl<T: Clone> SharedVec<T> {
+impl<T: Clone, const PIECE: usize> SharedVec<T, PIECE> {
     pub(crate) fn len(&self) -> usize {
         self.full.len() * PIECE + self.rest.len()
     }
@@ -33,6 +31,38 @@ impl<T: Clone> SharedVec<T> {
             let piece = std::mem::take(&mut self.rest);
             Arc::make_mut(&mut self.full).push(piece);
         }
+    }
+
+    /// Replaces an item that is there. Costs a copy of its piece if a clone shares it.
+    pub(crate) fn set(&mut self, index: usize, item: T) {
+        if let Some(slot) = self.get_mut(index) {
+            *slot = item;
+        }
+    }
+
+    /// An item to change in place, at the cost of [`set`](Self::set).
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        let piece = index / PIECE;
+        if piece < self.full.len() {
+            let piece = Arc::make_mut(&mut self.full).get_mut(piece)?;
+            return Arc::make_mut(piece).get_mut(index % PIECE);
+        }
+        let index = index.checked_sub(self.full.len() * PIECE)?;
+        Arc::make_mut(&mut self.rest).get_mut(index)
+    }
+
+    /// How many items at the front `is_before` says yes to; they must not follow another.
+    pub(crate) fn partition_point(&self, is_before: impl Fn(&T) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.get(middle).is_some_and(&is_before) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
     }
 
     /// Keeps the first `len` items.
@@ -57,7 +87,7 @@ impl<T: Clone> SharedVec<T> {
     }
 }
 
-impl<T> Default for SharedVec<T> {
+impl<T, const PIECE: usize> Default for SharedVec<T, PIECE> {
     fn default() -> Self {
         Self {
             full: Arc::default(),
@@ -66,7 +96,7 @@ impl<T> Default for SharedVec<T> {
     }
 }
 
-impl<T: Clone> FromIterator<T> for SharedVec<T> {
+impl<T: Clone, const PIECE: usize> FromIterator<T> for SharedVec<T, PIECE> {
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
         let mut vec = Self::default();
         items.into_iter().for_each(|item| vec.push(item));
@@ -90,9 +120,9 @@ mod tests {
 
         #[test]
         fn behaves_like_a_vec_and_clones_never_change(
-            steps in proptest::collection::vec((0..3u8, 0..1500usize), 1..20)
+            steps in proptest::collection::vec((0..4u8, 0..1500usize), 1..20)
         ) {
-            let (mut model, mut vec) = (Vec::new(), SharedVec::default());
+            let (mut model, mut vec) = (Vec::new(), SharedVec::<usize>::default());
             let mut clones = Vec::new();
             for (kind, amount) in steps {
                 match kind {
@@ -104,6 +134,12 @@ mod tests {
                         model.truncate(amount);
                         vec.truncate(amount);
                     }
+                    2 => {
+                        if let Some(slot) = model.get_mut(amount) {
+                            *slot = amount + 7;
+                        }
+                        vec.set(amount, amount + 7);
+                    }
                     _ => clones.push((model.clone(), vec.clone())),
                 }
                 prop_assert_eq!(vec.len(), model.len());
@@ -111,7 +147,7 @@ mod tests {
             clones.push((model, vec));
             for (model, vec) in clones {
                 prop_assert_eq!(vec.iter().collect::<Vec<_>>(), model.iter().collect::<Vec<_>>());
-                for i in 0..model.len() + 2 * PIECE {
+                for i in 0..model.len() + 2 * 256 {
                     prop_assert_eq!(vec.get(i), model.get(i));
                 }
             }

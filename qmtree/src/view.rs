@@ -5,6 +5,7 @@ use crate::observe;
 use crate::state::{Source, State};
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
+use qmtree_proofs::state::{Entry, EntryId, StateProof};
 use qmtree_proofs::{
     ConsistencyProof, Head, InclusionProof, Leaf, MultiProof, Prover, RangeProof, RangeWitness,
     TxNum, Witness,
@@ -216,6 +217,88 @@ impl View {
             let old = self.state.block_end(old_block)?.leaf_count;
             Ok(self.prover_at(at)?.consistency(old)?)
         })
+    }
+
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// [`Error::Segment`] if an entry cannot be read.
+    pub fn get(&self, key: &B256) -> Result<Option<Vec<u8>>, Error> {
+        self.state.state_log.get(key, None)
+    }
+
+    /// The value that a key had after a transaction. Costs a step for each of its versions since.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchLeaf`] if there is no such transaction; [`Error::Segment`] if an entry cannot
+    /// be read.
+    pub fn get_at(&self, key: &B256, tx_num: TxNum) -> Result<Option<Vec<u8>>, Error> {
+        self.state.check_leaf(tx_num)?;
+        self.state.state_log.get(key, Some(tx_num))
+    }
+
+    /// The keys from `from` upwards with their values, now or after transaction `at`.
+    ///
+    /// # Errors
+    /// As [`get_at`](Self::get_at), also for each item.
+    pub fn state_from(
+        &self,
+        from: &B256,
+        at: Option<TxNum>,
+    ) -> Result<impl Iterator<Item = Result<(B256, Vec<u8>), Error>> + '_, Error> {
+        at.map_or(Ok(()), |at| self.state.check_leaf(at))?;
+        self.state.state_log.iter(from, at)
+    }
+
+    /// Proves the value of a key, or its absence, now or after transaction `at`. The proof holds
+    /// under this view's head.
+    ///
+    /// # Errors
+    /// [`Error::NoState`] if nothing was ever written; [`Error::Batch`] for a key that no map can
+    /// hold; [`Error::NoSuchLeaf`] if there is no such transaction; [`Error::Segment`] if an entry
+    /// cannot be read.
+    pub fn prove_state(&self, key: &B256, at: Option<TxNum>) -> Result<StateProof, Error> {
+        self.prove_states(std::slice::from_ref(key), at)
+    }
+
+    /// Proves the values or absences of several keys in one proof, with shared nodes once.
+    ///
+    /// # Errors
+    /// As [`prove_state`](Self::prove_state); also if there are no keys.
+    pub fn prove_states(&self, keys: &[B256], at: Option<TxNum>) -> Result<StateProof, Error> {
+        at.map_or(Ok(()), |at| self.state.check_leaf(at))?;
+        observe::prove("state", keys.len(), || {
+            self.state.state_log.prove(&self.hasher, keys, at)
+        })
+    }
+
+    /// Proves each key by itself, on all threads of rayon's pool.
+    ///
+    /// # Errors
+    /// As [`prove_state`](Self::prove_state), for one of the keys that fail.
+    pub fn prove_each_state(
+        &self,
+        keys: &[B256],
+        at: Option<TxNum>,
+    ) -> Result<Vec<StateProof>, Error> {
+        keys.par_iter()
+            .map(|key| self.prove_state(key, at))
+            .collect()
+    }
+
+    /// An entry of the state log.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchEntry`]; [`Error::Segment`] if it cannot be read.
+    pub fn entry(&self, id: EntryId) -> Result<Entry, Error> {
+        self.state.state_log.entry(id)
+    }
+
+    /// Keys that are live, and keys that there ever were.
+    #[must_use]
+    pub fn key_counts(&self) -> (u64, u64) {
+        let log = &self.state.state_log;
+        (log.live_keys(), log.all_keys())
     }
 
     fn source(&self) -> Source<'_> {

@@ -6,6 +6,7 @@ use crate::observe;
 use crate::open::Opened;
 use crate::options::{Durability, Options};
 use crate::seal::Sealing;
+use crate::staged::Staged;
 use crate::state::State;
 use crate::view::View;
 use alloy_primitives::B256;
@@ -63,6 +64,22 @@ impl Writer {
 
     pub(crate) fn state(&self) -> &State {
         &self.state
+    }
+
+    /// The state log for the next block to write to.
+    pub(crate) fn stage(&self, block_number: u64) -> Result<Staged, Error> {
+        if self.poisoned {
+            return Err(Error::Poisoned);
+        }
+        let State {
+            head, any_block, ..
+        } = &self.state;
+        let expected = head.block_number.saturating_add(1);
+        if *any_block && block_number != expected {
+            let found = block_number;
+            return Err(Error::Gap { expected, found });
+        }
+        Ok(Staged::new(self.state.state_log.clone(), head))
     }
 
     /// Runs an operation. If it fails after it began to write, the disk may hold more or less than
@@ -149,6 +166,13 @@ impl Writer {
             Some(last) => view.leaf_hash(qmtree_proofs::TxNum(last))?,
             None => B256::ZERO,
         };
+        let mut state_log = self.state.state_log.clone();
+        state_log.truncate(&self.hasher, end.entry_count)?;
+        if state_log.root(&self.hasher)? != end.state_root {
+            return Err(Error::CheckState {
+                what: "the root of an earlier block",
+            });
+        }
         self.touch();
         self.journal.append_unwind(JournalState {
             head,
@@ -163,6 +187,7 @@ impl Writer {
             .saturating_sub(usize::try_from(dropped).unwrap_or(usize::MAX));
         self.state.blocks.truncate(blocks);
         self.state.truncate(end.leaf_count);
+        self.state.state_log = state_log;
         self.state.head = head;
         self.state.last_leaf_hash = last_leaf_hash.0;
         self.sync_if_due()?;

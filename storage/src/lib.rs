@@ -16,6 +16,7 @@
 mod checkpoint;
 mod database;
 mod durable;
+mod entries;
 mod header;
 mod identity;
 mod index;
@@ -26,6 +27,8 @@ mod real_disk;
 mod segment;
 mod tag;
 
+pub mod snapshot;
+
 #[doc(hidden)]
 pub mod sim;
 
@@ -35,6 +38,10 @@ pub use database::{
     lock_database, read_database_header, write_database_header,
 };
 pub use durable::{create_folder, remove_temporary_files};
+pub use entries::{
+    EntrySegment, EntrySegmentError, EntryTwig, SealedValue, ValueAt, list_entry_segments,
+    write_entry_segment,
+};
 pub use header::HeaderError;
 pub use identity::{GROUP_SHIFT, Identity, IdentityError};
 pub use index::{Index, IndexBatch, IndexError, MemoryIndex, Reached};
@@ -42,12 +49,13 @@ pub use index::{Index, IndexBatch, IndexError, MemoryIndex, Reached};
 pub use index::{RocksIndex, RocksOptions};
 pub use io::{Disk, DiskFile, Mapped};
 pub use journal::{
-    Contradiction, Damage, JournalError, JournalFile, JournalRecord, JournalState, JournalWriter,
-    Recovered, TornTail, recover,
+    Contradiction, Damage, EntryPart, JournalError, JournalFile, JournalRecord, JournalState,
+    JournalWriter, Recovered, TornTail, put_value, recover,
 };
 pub use real_disk::RealDisk;
 pub use segment::{
-    BlockEnd, ContentsError, Group, Listing, Part, SealableTwig, Segment, SegmentError, Twig,
-    list as list_segments, prune as prune_segment, write_segment,
+    AnchoredTwig, BlockEnd, ContentsError, DerivedTwig, Group, Listing, Part, SealableTwig,
+    Segment, SegmentError, Twig, TwigLanes, list as list_segments, prune as prune_segment,
+    write_roots, write_segment,
 };
 pub use tag::{NO_TAG, TAG_LEN, Tag, tag_of};

@@ -301,11 +301,6 @@ impl Yardsticks {
 }
 
 #[cfg(not(feature = "rocksdb"))]
-#[expect(
-    clippy::unnecessary_wraps,
-    clippy::unused_self,
-    reason = "the shape of the build that has RocksDB"
-)]
 impl Yardsticks {
     fn create(_: &BenchAppend, _: &Place) -> Result<Self, CliError> {
         Ok(Self {})

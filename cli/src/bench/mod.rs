@@ -11,6 +11,7 @@ mod prove;
 #[cfg(feature = "rocksdb")]
 mod rocksdb;
 mod samples;
+mod snapshot;
 
 use crate::error::CliError;
 use clap::{Args, Subcommand};
@@ -29,6 +30,7 @@ enum What {
     Append(append::BenchAppend),
     Execute(execute::BenchExecute),
     Prove(prove::BenchProve),
+    Snapshot(snapshot::BenchSnapshot),
 }
 
 impl Bench {
@@ -37,6 +39,7 @@ impl Bench {
             What::Append(bench) => bench.run(),
             What::Execute(bench) => bench.run(),
             What::Prove(bench) => bench.run(),
+            What::Snapshot(bench) => bench.run(),
         }
     }
 }

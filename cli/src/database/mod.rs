@@ -33,7 +33,7 @@ pub(crate) use unwind::Unwind;
 use crate::error::{CliError, in_database};
 use clap::Args;
 use qmtree::{At, Db, Options};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where the database is.
 #[derive(Debug, Args)]
@@ -44,15 +44,19 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
+    pub(crate) fn path(&self) -> &Path {
+        &self.db
+    }
+
     fn failed(&self) -> impl Fn(qmtree::Error) -> CliError {
         in_database(&self.db)
     }
 
-    fn open(&self, options: Options) -> Result<Db, CliError> {
+    pub(crate) fn open(&self, options: Options) -> Result<Db, CliError> {
         Db::open(&self.db, options).map_err(self.failed())
     }
 
-    fn open_read_only(&self) -> Result<Db, CliError> {
+    pub(crate) fn open_read_only(&self) -> Result<Db, CliError> {
         Db::open_read_only(&self.db).map_err(self.failed())
     }
 }

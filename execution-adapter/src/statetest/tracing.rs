@@ -3,7 +3,7 @@
 use super::post::PreState;
 use super::run::{Outcome, execute_inspected};
 use super::setup::Setup;
-use crate::trace::{TraceOptions, Tracer};
+use crate::trace::{TraceError, TraceLimits, TraceOptions, Tracer};
 use crate::transition::TraceMode;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::Profile;
@@ -16,6 +16,19 @@ pub enum Tracing {
     /// Twice; both have to come to the same.
     #[default]
     On,
+    /// Twice, the tracer with these limits; a case beyond them fails.
+    Limited(TraceLimits),
+}
+
+impl Tracing {
+    /// The tracer's limits, if there is one.
+    pub(super) fn limits(self) -> Option<TraceLimits> {
+        match self {
+            Self::Off => None,
+            Self::On => Some(TraceLimits::default()),
+            Self::Limited(limits) => Some(limits),
+        }
+    }
 }
 
 /// What a tracer saw of a transaction.
@@ -25,18 +38,29 @@ pub struct Steps {
     pub opcodes: u64,
 }
 
-/// Runs a case with the tracer.
-pub(super) fn execute_traced(pre: &PreState, setup: &Setup) -> Result<(Outcome, Steps), String> {
+/// Runs a case with the tracer, which may give up without disturbing it.
+///
+/// # Errors
+/// What the EVM says if it fails, other than by refusing the transaction.
+pub(super) fn execute_traced(
+    pre: &PreState,
+    setup: &Setup,
+    limits: TraceLimits,
+) -> Result<(Outcome, Result<Steps, TraceError>), String> {
     let profile = Profile::Blake3;
-    let options = TraceOptions::new(TraceMode::Full, profile);
+    let options = TraceOptions::new(TraceMode::Full, profile).with_limits(limits);
     let mut tracer = Tracer::inline(options, Hasher::new(profile));
-    tracer.begin_tx().map_err(|error| error.to_string())?;
+    let begun = tracer.begin_tx();
     let outcome = execute_inspected(pre, setup, &mut tracer)?;
-    let commitment = tracer.finish_tx().map_err(|error| error.to_string())?;
+    let commitment = begun.and_then(|()| tracer.finish_tx());
     #[cfg(test)]
-    compare_with_oracle(pre, setup, profile, commitment)?;
-    let opcodes = commitment.count;
-    Ok((outcome, Steps { opcodes }))
+    if let Ok(commitment) = commitment {
+        compare_with_oracle(pre, setup, profile, commitment)?;
+    }
+    let steps = commitment.map(|commitment| Steps {
+        opcodes: commitment.count,
+    });
+    Ok((outcome, steps))
 }
 
 /// The commitment by its definition. Under test, every traced case is one of the tracer.

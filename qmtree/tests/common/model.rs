@@ -1,4 +1,10 @@
 //! What the engine should hold: a `Vec` of leaves by block, and a log in memory.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test that fails may panic"
+)]
 
 use qmtree::proofs::{Head, LeafPayload, MemoryLog, Profile, Scheme, TxNum};
 use qmtree::{At, Error, Identity, View};

@@ -31,6 +31,8 @@ pub struct JournalFile {
     /// The most leaves that the log had, before its first record or after any of its records. Once
     /// so many are sealed, the file is no longer needed.
     pub max_leaf_count: u64,
+    /// The most entries that the state log had, likewise.
+    pub max_entry_count: u64,
 }
 
 /// What the header of a journal file says.

@@ -23,7 +23,7 @@ mod writer;
 
 pub use error::{Damage, JournalError};
 pub use file::JournalFile;
-pub use record::JournalRecord;
+pub use record::{EntryPart, JournalRecord, put_value};
 pub use recover::{Recovered, TornTail, recover};
 pub use state::{Contradiction, JournalState};
 pub use writer::JournalWriter;

@@ -14,7 +14,7 @@ use crate::journal::state::JournalState;
 use crate::tag::{NO_TAG, TAG_LEN, Tag};
 use alloy_primitives::B256;
 use crc32c::crc32c_append;
-use qmtree_proofs::{Head, PAYLOAD_LEN};
+use qmtree_proofs::{Head, LEAF_LEN, PAYLOAD_LEN};
 
 /// A record of the journal: one step of the log. Payloads are borrowed from the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum JournalRecord<'a> {
         payloads: &'a [[u8; PAYLOAD_LEN]],
         /// The tag of each leaf's transaction; empty if no leaf has one.
         tags: &'a [Tag],
+        /// What the block appended to the state log.
+        entries: EntryPart<'a>,
         /// The head after the block.
         head: Head,
         /// Hash of the last leaf after the block.
@@ -45,12 +47,65 @@ pub enum JournalRecord<'a> {
     },
 }
 
+/// Entries of the state log, and the values that they commit to by a hash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EntryPart<'a> {
+    /// The entries, in order; they follow those before the block.
+    pub entries: &'a [[u8; LEAF_LEN]],
+    /// The values, as [`put_value`] writes them, by ascending place of their entry.
+    pub values: &'a [u8],
+}
+
+/// Appends a value to the values of a block: place of its entry among those of the block, length,
+/// bytes.
+///
+/// # Panics
+/// If the value has 2^32 bytes or more.
+pub fn put_value(out: &mut Vec<u8>, place: u32, value: &[u8]) {
+    let len = u32::try_from(value.len()).expect("a value has less than 2^32 bytes");
+    out.extend_from_slice(&place.to_le_bytes());
+    out.extend_from_slice(&len.to_le_bytes());
+    out.extend_from_slice(value);
+}
+
+impl<'a> EntryPart<'a> {
+    /// The values with the places of their entries. Ends early where the bytes are no values.
+    pub fn values(&self) -> impl Iterator<Item = (u32, &'a [u8])> + use<'a> {
+        let mut fields = Fields(self.values);
+        std::iter::from_fn(move || take_value(&mut fields))
+    }
+
+    /// True if the values are well formed: one at most for each entry, in order, no bytes over.
+    fn is_whole(&self) -> bool {
+        let mut fields = Fields(self.values);
+        let mut from = 0;
+        while !fields.0.is_empty() {
+            let Some((place, _)) = take_value(&mut fields) else {
+                return false;
+            };
+            let known = usize::try_from(place).is_ok_and(|place| place < self.entries.len());
+            if place < from || !known {
+                return false;
+            }
+            from = place + 1;
+        }
+        true
+    }
+}
+
+fn take_value<'a>(fields: &mut Fields<'a>) -> Option<(u32, &'a [u8])> {
+    let (place, len) = (fields.u32()?, fields.u32()?);
+    Some((place, fields.slice(usize::try_from(len).ok()?)?))
+}
+
 const MARKER: [u8; 4] = *b"QMR1";
 /// The kind is one byte, one of flags and two zeros, which is the same as a little-endian number of
 /// four.
 pub(crate) const KIND_BLOCK: u32 = 1;
 /// A block with tags: flag 0.
-pub(crate) const KIND_BLOCK_WITH_TAGS: u32 = KIND_BLOCK | 1 << 8;
+pub(crate) const WITH_TAGS: u32 = 1 << 8;
+/// A block with entries of the state log: flag 1.
+pub(crate) const WITH_ENTRIES: u32 = 1 << 9;
 pub(crate) const KIND_UNWIND: u32 = 2;
 
 /// Bytes of a record before its body.
@@ -59,6 +114,8 @@ pub(crate) const FRONT_LEN: usize = 40;
 pub(crate) const BACK_LEN: usize = 8;
 /// Bytes of a block's body before the payloads.
 pub(crate) const BLOCK_START_LEN: usize = 48;
+/// Bytes before the entries of a block: their number, and the bytes of their values.
+pub(crate) const ENTRIES_START_LEN: usize = 16;
 /// Bytes of a block's body after the payloads.
 pub(crate) const BLOCK_END_LEN: usize = Head::ENCODED_LEN + 32;
 
@@ -135,9 +192,8 @@ impl<'a> WholeRecord<'a> {
         let RecordFront { kind, seq, .. } = self.front;
         let fields = Fields(self.body);
         match kind {
-            KIND_BLOCK => decode_block(fields, false),
-            KIND_BLOCK_WITH_TAGS => decode_block(fields, true),
             KIND_UNWIND => decode_unwind(fields),
+            _ if kind & !(WITH_TAGS | WITH_ENTRIES) == KIND_BLOCK => decode_block(fields, kind),
             _ => return Err(Damage::Kind { seq, kind }),
         }
         .ok_or(Damage::Body { seq })
@@ -159,7 +215,23 @@ pub(crate) fn block_end(head: &Head, last_leaf_hash: B256) -> [u8; BLOCK_END_LEN
     join(&[&head.to_bytes(), last_leaf_hash.as_slice()])
 }
 
-fn decode_block(mut fields: Fields<'_>, has_tags: bool) -> Option<JournalRecord<'_>> {
+/// What comes before the entries of a block.
+pub(crate) fn entries_start(entries: u64, values_len: u64) -> [u8; ENTRIES_START_LEN] {
+    join(&[&entries.to_le_bytes(), &values_len.to_le_bytes()])
+}
+
+fn decode_entries<'a>(fields: &mut Fields<'a>) -> Option<EntryPart<'a>> {
+    let entries = usize::try_from(fields.u64()?).ok()?;
+    let values_len = usize::try_from(fields.u64()?).ok()?;
+    let (entries, _) = fields.slice(entries.checked_mul(LEAF_LEN)?)?.as_chunks();
+    let values = fields.slice(values_len)?;
+    let part = EntryPart { entries, values };
+    // No entries, no part: there is one form for each block.
+    (!entries.is_empty() && part.is_whole()).then_some(part)
+}
+
+fn decode_block(mut fields: Fields<'_>, kind: u32) -> Option<JournalRecord<'_>> {
+    let has_tags = kind & WITH_TAGS != 0;
     let first_tx_num = fields.u64()?;
     let leaves = usize::try_from(fields.u64()?).ok()?;
     let previous_leaf_hash = B256::new(*fields.bytes()?);
@@ -167,6 +239,10 @@ fn decode_block(mut fields: Fields<'_>, has_tags: bool) -> Option<JournalRecord<
     let (payloads, _) = payloads.as_chunks();
     let tags = if has_tags { leaves } else { 0 };
     let (tags, _) = fields.slice(tags.checked_mul(TAG_LEN)?)?.as_chunks();
+    let entries = match kind & WITH_ENTRIES {
+        0 => EntryPart::default(),
+        _ => decode_entries(&mut fields)?,
+    };
     let head = Head::from_bytes(fields.bytes::<{ Head::ENCODED_LEN }>()?).ok()?;
     let last_leaf_hash = B256::new(*fields.bytes()?);
     let block = JournalRecord::Block {
@@ -174,6 +250,7 @@ fn decode_block(mut fields: Fields<'_>, has_tags: bool) -> Option<JournalRecord<
         previous_leaf_hash,
         payloads,
         tags,
+        entries,
         head,
         last_leaf_hash,
     };
@@ -277,13 +354,67 @@ mod tests {
             }
         };
         let tags = [[0; 8], [1; 8]];
-        let (kind, body) = (KIND_BLOCK_WITH_TAGS, Damage::Body { seq: 7 });
+        let (kind, body) = (KIND_BLOCK | WITH_TAGS, Damage::Body { seq: 7 });
         assert_eq!(decode(kind, tags.as_flattened()), Ok(tags.to_vec()));
         assert_eq!(decode(KIND_BLOCK, &[]), Ok(Vec::new()));
         assert_eq!(decode(KIND_BLOCK, tags.as_flattened()), Err(body));
         for wrong in [&[][..], &[1; 8], &[1; 17], &[1; 24], &[0; 16]] {
             assert_eq!(decode(kind, wrong), Err(body));
         }
+    }
+
+    #[test]
+    fn entries_come_with_well_formed_values_or_not_at_all() {
+        let head = block_end(&Head::empty(1, PROFILE, SCHEME), B256::ZERO);
+        let decode = |kind, entries: u64, values: &[u8], cut: usize| {
+            let start = block_start(0, 1, B256::ZERO);
+            let part = entries_start(entries, values.len() as u64 + cut as u64);
+            let count = usize::try_from(entries.min(9)).unwrap();
+            let body = [
+                &start[..],
+                &[7; 96],
+                &part,
+                &vec![5; 128 * count],
+                values,
+                &head,
+            ]
+            .concat();
+            let bytes = framed(front(kind, body.len() as u64), &body);
+            let whole = WholeRecord::read(&bytes, SALT).unwrap();
+            match whole.decode()? {
+                JournalRecord::Block { entries, .. } => {
+                    let values = entries
+                        .values()
+                        .map(|(place, value)| (place, value.to_vec()));
+                    Ok((entries.entries.len(), values.collect::<Vec<_>>()))
+                }
+                unwind @ JournalRecord::Unwind { .. } => panic!("{unwind:?}"),
+            }
+        };
+        let values = |list: &[(u32, &[u8])]| {
+            let mut out = Vec::new();
+            list.iter()
+                .for_each(|(place, value)| put_value(&mut out, *place, value));
+            out
+        };
+        let (kind, body) = (KIND_BLOCK | WITH_ENTRIES, Err(Damage::Body { seq: 7 }));
+        let good = values(&[(0, b"one"), (2, b"")]);
+        let expected = vec![(0, b"one".to_vec()), (2, vec![])];
+        assert_eq!(decode(kind, 3, &good, 0), Ok((3, expected)));
+        assert_eq!(decode(kind, 1, &[], 0), Ok((1, vec![])));
+        for entries in [0, 2, u64::MAX / 128 + 1, u64::MAX] {
+            assert_eq!(decode(kind, entries, &good, 0), body, "{entries} entries");
+        }
+        for bad in [
+            &[(1, &b"a"[..]), (1, b"b")][..],
+            &[(2, b"a"), (1, b"b")],
+            &[(3, b"a")],
+        ] {
+            assert_eq!(decode(kind, 3, &values(bad), 0), body);
+        }
+        assert_eq!(decode(kind, 3, &good[..good.len() - 1], 0), body);
+        assert_eq!(decode(kind, 3, &good, 1), body);
+        assert_eq!(decode(KIND_BLOCK, 3, &good, 0), body);
     }
 
     #[test]
@@ -296,13 +427,8 @@ mod tests {
                 .unwrap_err()
         };
         assert_eq!(decode(3, b""), Damage::Kind { seq: 7, kind: 3 });
-        assert_eq!(
-            decode(0x0201, b""),
-            Damage::Kind {
-                seq: 7,
-                kind: 0x0201
-            }
-        );
+        let kind = 0x0401;
+        assert_eq!(decode(kind, b""), Damage::Kind { seq: 7, kind });
         let body = Damage::Body { seq: 7 };
         assert_eq!(decode(KIND_BLOCK, b""), body);
         assert_eq!(decode(KIND_UNWIND, b""), body);
@@ -329,7 +455,7 @@ mod tests {
         })]
 
         #[test]
-        fn any_body_decodes_or_is_refused(kind in prop::sample::select(vec![0, 1, 2, 3, 0x0101]), body in prop::collection::vec(any::<u8>(), 0..400)) {
+        fn any_body_decodes_or_is_refused(kind in prop::sample::select(vec![0, 1, 2, 3, 0x0101, 0x0201, 0x0301]), body in prop::collection::vec(any::<u8>(), 0..400)) {
             let bytes = framed(front(kind, body.len() as u64), &body);
             let _ = WholeRecord::read(&bytes, SALT).unwrap().decode();
         }

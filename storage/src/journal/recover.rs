@@ -93,6 +93,7 @@ struct OpenFile<'a> {
     next_seq: u64,
     state: JournalState,
     max_leaf_count: u64,
+    max_entry_count: u64,
     salt: u32,
 }
 
@@ -115,6 +116,7 @@ impl<'a> OpenFile<'a> {
             next_seq: first_seq,
             state: base,
             max_leaf_count: base.head.leaf_count,
+            max_entry_count: base.head.entry_count,
             salt,
         };
         if let Some(older) = older {
@@ -157,6 +159,7 @@ impl<'a> OpenFile<'a> {
             .ok_or_else(|| self.damaged(Damage::LastRecord { seq }))?;
         self.offset += whole.len();
         self.max_leaf_count = self.max_leaf_count.max(self.state.head.leaf_count);
+        self.max_entry_count = self.max_entry_count.max(self.state.head.entry_count);
         Ok(Some((seq, record)))
     }
 
@@ -203,6 +206,7 @@ impl<'a> OpenFile<'a> {
             path: self.path.to_path_buf(),
             first_seq: header.first_seq,
             max_leaf_count: self.max_leaf_count,
+            max_entry_count: self.max_entry_count,
         });
         Recovered {
             folder: folder.to_path_buf(),

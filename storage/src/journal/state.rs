@@ -43,6 +43,14 @@ pub enum Contradiction {
         /// The leaves before the block and in it.
         expected: u64,
     },
+    /// The head does not have as many entries in its state log as it should.
+    #[error("its head has {found} entries in the state log, it should have {expected}")]
+    EntryCount {
+        /// What the head says.
+        found: u64,
+        /// The entries before the block and in it.
+        expected: u64,
+    },
     /// More leaves than can be numbered.
     #[error("the log has more than 2^64 leaves")]
     TooManyLeaves,
@@ -57,8 +65,9 @@ pub enum Contradiction {
     /// There is no number for another block.
     #[error("there is no block number after 2^64 - 1")]
     LastBlock,
-    /// A block without leaves changes the root or the last leaf.
-    #[error("it has no leaves, but changes the log")]
+    /// A block without leaves changes the root or the last leaf, or one without entries the state
+    /// root.
+    #[error("it has no leaves or no entries, but changes their log")]
     ChangedByNothing,
     /// An unwind does not go back.
     #[error(
@@ -143,12 +152,13 @@ impl JournalState {
                 first_tx_num,
                 previous_leaf_hash,
                 payloads,
+                entries,
                 head,
                 last_leaf_hash,
                 ..
             } => {
                 self.check_block_start(first_tx_num, previous_leaf_hash)?;
-                self.after_block(payloads.len(), head, last_leaf_hash)
+                self.after_block(payloads.len(), entries.entries.len(), head, last_leaf_hash)
             }
             JournalRecord::Unwind {
                 head,
@@ -162,10 +172,11 @@ impl JournalState {
         }
     }
 
-    /// The state after a block with so many leaves, if that may follow.
+    /// The state after a block with so many leaves and entries, if that may follow.
     pub(crate) fn after_block(
         &self,
         leaves: usize,
+        entries: usize,
         head: Head,
         last_leaf_hash: B256,
     ) -> Result<Self, Contradiction> {
@@ -198,6 +209,19 @@ impl JournalState {
                 });
             }
         }
+        let expected = before
+            .entry_count
+            .checked_add(entries as u64)
+            .ok_or(Contradiction::TooManyLeaves)?;
+        if head.entry_count != expected {
+            return Err(Contradiction::EntryCount {
+                found: head.entry_count,
+                expected,
+            });
+        }
+        if entries == 0 && head.state_root != before.state_root {
+            return Err(Contradiction::ChangedByNothing);
+        }
         let same_log = (head.root, last_leaf_hash) == (before.root, self.last_leaf_hash);
         if leaves == 0 && !same_log {
             return Err(Contradiction::ChangedByNothing);
@@ -211,11 +235,12 @@ impl JournalState {
         let Head {
             block_number,
             leaf_count,
+            entry_count,
             ..
         } = next.head;
         let before = &self.head;
         let back = !next.any_block || (self.any_block && block_number <= before.block_number);
-        if !back || leaf_count > before.leaf_count {
+        if !back || leaf_count > before.leaf_count || entry_count > before.entry_count {
             return Err(Contradiction::Forward {
                 block_number,
                 leaf_count,
@@ -260,6 +285,7 @@ impl JournalState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::record::EntryPart;
     use qmtree_proofs::{Profile, Scheme};
 
     const IDENTITY: Identity = Identity {
@@ -290,7 +316,7 @@ mod tests {
     }
 
     fn block(from: &JournalState, leaves: usize, to: JournalState) -> Result<(), Contradiction> {
-        let after = from.after_block(leaves, to.head, to.last_leaf_hash)?;
+        let after = from.after_block(leaves, 0, to.head, to.last_leaf_hash)?;
         assert_eq!(after, to);
         Ok(())
     }
@@ -351,6 +377,7 @@ mod tests {
             previous_leaf_hash,
             payloads: &[[1; 96]],
             tags: &[],
+            entries: EntryPart::default(),
             head: state(8, 4).head,
             last_leaf_hash: state(8, 4).last_leaf_hash,
         };

@@ -7,8 +7,9 @@ use crate::io::{Disk, DiskFile};
 use crate::journal::error::JournalError;
 use crate::journal::file::{FileHeader, HEADER_LEN, JournalFile, path_of};
 use crate::journal::record::{
-    BACK_LEN, BLOCK_END_LEN, BLOCK_START_LEN, FRONT_LEN, KIND_BLOCK, KIND_BLOCK_WITH_TAGS,
-    KIND_UNWIND, RecordFront, block_end, block_start, record_back,
+    BACK_LEN, BLOCK_END_LEN, BLOCK_START_LEN, ENTRIES_START_LEN, EntryPart, FRONT_LEN, KIND_BLOCK,
+    KIND_UNWIND, RecordFront, WITH_ENTRIES, WITH_TAGS, block_end, block_start, entries_start,
+    record_back,
 };
 use crate::journal::recover::Recovered;
 use crate::journal::state::{Contradiction, JournalState, STATE_LEN};
@@ -56,6 +57,7 @@ pub struct JournalWriter {
 #[derive(Debug)]
 struct OpenBlock {
     leaves: usize,
+    entries: usize,
     /// Of the body so far.
     checksum: u32,
 }
@@ -164,6 +166,27 @@ impl JournalWriter {
         payloads: &[[u8; PAYLOAD_LEN]],
         tags: &[Tag],
     ) -> Result<(), JournalError> {
+        self.begin_block_with(payloads, tags, EntryPart::default())
+    }
+
+    /// [`begin_block`](Self::begin_block) with what the block appends to the state log.
+    ///
+    /// # Errors
+    /// As [`begin_block`](Self::begin_block).
+    ///
+    /// # Panics
+    /// As [`begin_block`](Self::begin_block); also if there are values and no entries.
+    pub fn begin_block_with(
+        &mut self,
+        payloads: &[[u8; PAYLOAD_LEN]],
+        tags: &[Tag],
+        entries: EntryPart<'_>,
+    ) -> Result<(), JournalError> {
+        let EntryPart { entries, values } = entries;
+        assert!(
+            values.is_empty() || !entries.is_empty(),
+            "values are those of entries"
+        );
         let is_one_each = tags.len() == payloads.len() && tags.iter().any(|tag| *tag != NO_TAG);
         assert!(tags.is_empty() || is_one_each, "one tag for each leaf");
         self.check_ready()?;
@@ -173,23 +196,32 @@ impl JournalWriter {
             ..
         } = self.state;
         let (leaves, payloads) = (payloads.len(), payloads.as_flattened());
-        let kind = if tags.is_empty() {
-            KIND_BLOCK
-        } else {
-            KIND_BLOCK_WITH_TAGS
-        };
+        let with_tags = if tags.is_empty() { 0 } else { WITH_TAGS };
+        let with_entries = if entries.is_empty() { 0 } else { WITH_ENTRIES };
         let tags = tags.as_flattened();
+        let counts: [u8; ENTRIES_START_LEN] =
+            entries_start(entries.len() as u64, values.len() as u64);
+        let counts = if entries.is_empty() { &[][..] } else { &counts };
+        let (entry_count, entries) = (entries.len(), entries.as_flattened());
         let length = BLOCK_START_LEN + payloads.len() + tags.len() + BLOCK_END_LEN;
-        let front = self.front(kind, length);
+        let length = length + counts.len() + entries.len() + values.len();
+        let front = self.front(KIND_BLOCK | with_tags | with_entries, length);
         let start = block_start(head.leaf_count, leaves as u64, last_leaf_hash);
         self.append(&[
             &join::<{ FRONT_LEN + BLOCK_START_LEN }>(&[&front, &start]),
             payloads,
             tags,
+            counts,
+            entries,
+            values,
         ])?;
-        let checksum = crc32c_append(crc32c_append(self.salt, &start), payloads);
-        let checksum = crc32c_append(checksum, tags);
-        self.open_block = Some(OpenBlock { leaves, checksum });
+        let parts = [&start, payloads, tags, counts, entries, values];
+        let checksum = parts.into_iter().fold(self.salt, crc32c_append);
+        self.open_block = Some(OpenBlock {
+            leaves,
+            entries: entry_count,
+            checksum,
+        });
         Ok(())
     }
 
@@ -204,13 +236,17 @@ impl JournalWriter {
     /// If no block was begun.
     pub fn finish_block(&mut self, head: &Head, last_leaf_hash: B256) -> Result<(), JournalError> {
         self.check_not_poisoned()?;
-        let OpenBlock { leaves, checksum } = self
+        let OpenBlock {
+            leaves,
+            entries,
+            checksum,
+        } = self
             .open_block
             .take()
             .expect("finish_block comes after begin_block");
         let next = self
             .state
-            .after_block(leaves, *head, last_leaf_hash)
+            .after_block(leaves, entries, *head, last_leaf_hash)
             .map_err(|error| {
                 // The first part is in the file already.
                 self.poisoned = true;
@@ -314,8 +350,23 @@ impl JournalWriter {
     /// # Errors
     /// [`JournalError::Poisoned`]; [`JournalError::Io`].
     pub fn remove_until(&mut self, leaf_count: u64) -> Result<usize, JournalError> {
+        self.remove_sealed(leaf_count, u64::MAX)
+    }
+
+    /// Unlinks old files of which the log never had more than so many leaves, nor the state log
+    /// more than so many entries, and returns how many. The newest stays.
+    ///
+    /// # Errors
+    /// [`JournalError::Poisoned`]; [`JournalError::Io`].
+    pub fn remove_sealed(
+        &mut self,
+        leaf_count: u64,
+        entry_count: u64,
+    ) -> Result<usize, JournalError> {
         self.check_ready()?;
-        let is_needed = |file: &JournalFile| file.max_leaf_count > leaf_count;
+        let is_needed = |file: &JournalFile| {
+            file.max_leaf_count > leaf_count || file.max_entry_count > entry_count
+        };
         let count = self
             .older
             .iter()
@@ -398,6 +449,8 @@ impl JournalWriter {
         self.unattested = true;
         let leaves = next.head.leaf_count;
         self.newest.max_leaf_count = self.newest.max_leaf_count.max(leaves);
+        let entries = next.head.entry_count;
+        self.newest.max_entry_count = self.newest.max_entry_count.max(entries);
     }
 
     fn check_ready(&self) -> Result<(), JournalError> {
@@ -455,12 +508,12 @@ fn create_file(
         })?;
     let file = durable::create(disk, &path, |file| file.append(&header.to_bytes()))
         .map_err(JournalError::io(&path, "make the journal file"))?;
-    let max_leaf_count = base.head.leaf_count;
     Ok((
         JournalFile {
             path,
             first_seq,
-            max_leaf_count,
+            max_leaf_count: base.head.leaf_count,
+            max_entry_count: base.head.entry_count,
         },
         file,
     ))

@@ -106,12 +106,14 @@ impl Header {
 
     /// Offset of a field that makes no sense beside the others.
     fn first_misfit(&self) -> Option<usize> {
-        if self.has_tags && self.content == Content::Pruned {
+        if self.has_tags && self.content != Content::Whole {
             Some(AT_PARTS)
         } else if self.twig_count == 0 || self.checked_leaves().is_none() {
             Some(AT_TWIG_COUNT)
         } else if self.block_count == 0 && self.first_block != 0 {
             Some(AT_FIRST_BLOCK)
+        } else if self.block_count != 0 && self.content == Content::Roots {
+            Some(AT_BLOCK_COUNT)
         } else if self.first_block.checked_add(self.block_count).is_none() {
             Some(AT_BLOCK_COUNT)
         } else if self.first_twig.0 == 0 && self.anchor != [0; 32] {
@@ -148,7 +150,7 @@ impl Header {
     pub(super) fn twig_len(&self) -> usize {
         match self.content {
             Content::Whole => TWIG_LEN,
-            Content::Pruned => 0,
+            Content::Pruned | Content::Roots => 0,
         }
     }
 

@@ -87,7 +87,7 @@ fn check_blocks(path: &Path, header: &Header, parts: &Parts<'_>) -> Result<(), S
 fn check_seam_count(path: &Path, header: &Header, parts: &Parts<'_>) -> Result<(), SegmentError> {
     let starts = match header.content {
         Content::Whole => return Ok(()),
-        Content::Pruned => seams::starts(header, parts),
+        Content::Pruned | Content::Roots => seams::starts(header, parts),
     };
     if starts.last() == Some(&parts.seams.len()) {
         return Ok(());

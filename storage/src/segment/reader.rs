@@ -60,7 +60,7 @@ impl Segment {
         let hasher = Hasher::new(identity.profile);
         let seam_starts = match header.content {
             Content::Whole => Box::default(),
-            Content::Pruned => seams::starts(&header, &parts),
+            Content::Pruned | Content::Roots => seams::starts(&header, &parts),
         };
         Ok(Self {
             path,
@@ -111,7 +111,14 @@ impl Segment {
     /// True if the leaves, and the nodes below the twig roots, were dropped.
     #[must_use]
     pub fn is_pruned(&self) -> bool {
-        self.header.content == Content::Pruned
+        self.header.content != Content::Whole
+    }
+
+    /// True if the log started from these roots: there never were leaves, and which blocks end here
+    /// is not known.
+    #[must_use]
+    pub fn is_roots(&self) -> bool {
+        self.header.content == Content::Roots
     }
 
     /// Hash of the leaf before the first; zero for leaf 0.

@@ -86,6 +86,36 @@ pub fn prune(disk: &dyn Disk, segment: &Segment) -> Result<Segment, SegmentError
     Ok(pruned)
 }
 
+/// Writes what a log starts from that has only the roots of its first twigs, twig 0 up; `end` is the
+/// hash of their last leaf. Returns its path; the file is durable then.
+///
+/// # Errors
+/// As [`write_segment`].
+pub fn write_roots(
+    disk: &dyn Disk,
+    folder: &Path,
+    identity: Identity,
+    roots: &[Digest],
+    end: Digest,
+) -> Result<PathBuf, SegmentError> {
+    if roots.is_empty() {
+        return Err(ContentsError::NoTwigs.into());
+    }
+    let header = Header {
+        identity,
+        content: Content::Roots,
+        has_tags: false,
+        first_twig: TwigId(0),
+        twig_count: roots.len() as u64,
+        first_block: 0,
+        block_count: 0,
+        seam_count: 0,
+        anchor: [0; 32],
+        end,
+    };
+    create(disk, folder, &header, roots.as_flattened(), |_| Ok(()))
+}
+
 fn create(
     disk: &dyn Disk,
     folder: &Path,

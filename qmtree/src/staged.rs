@@ -1,0 +1,203 @@
+//! A block that is being made: its writes are applied, its leaves are not known yet.
+
+use crate::block::Block;
+use crate::db::Db;
+use crate::error::Error;
+use crate::state_log::{StateBatch, StateLog};
+use alloy_primitives::B256;
+use qmtree_kernels::Hasher;
+use qmtree_proofs::state::EntryId;
+use qmtree_proofs::{Head, LEAF_LEN, TxNum};
+use qmtree_storage::EntryPart;
+
+/// A block between its first write and its commit.
+///
+/// Leaves commit to state roots, so the roots come first: apply the writes of each transaction,
+/// take the root after it for the leaf of the next one, then commit the block with its leaves. What
+/// is applied here is seen by this block alone until then; dropping it changes nothing.
+///
+/// ```
+/// use alloy_primitives::{B256, keccak256};
+/// use qmtree::proofs::{LeafPayload, Profile, Scheme, TxNum};
+/// use qmtree::{Block, Db, Identity, Options, StateBatch};
+///
+/// let folder = tempfile::tempdir()?;
+/// let identity =
+///     Identity { profile: Profile::Keccak256, scheme: Scheme::StateRoot1, chain_id: 1 };
+/// let mut db = Db::create(folder.path().join("db"), identity, Options::default())?;
+///
+/// let key = keccak256(b"a key");
+/// let mut block = db.begin_block(0)?;
+/// let mut leaves = Vec::new();
+/// for tx_num in 0..3 {
+///     let pre_state_hash = block.state_root()?;
+///     leaves.push(LeafPayload { pre_state_hash, ..LeafPayload::default() });
+///     let value = B256::with_last_byte(tx_num).to_vec();
+///     let writes = vec![(key, Some(value))];
+///     block.apply(&StateBatch { tx_num: TxNum(tx_num.into()), writes })?;
+/// }
+/// let head = block.commit(&leaves, &[])?;
+///
+/// let view = db.view();
+/// let proof = view.prove_state(&key, Some(TxNum(1)))?;
+/// let then = B256::with_last_byte(1);
+/// proof.verify_value(&head, &key, Some(TxNum(1)), Some(then.as_slice()))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct StagedBlock<'a> {
+    db: &'a mut Db,
+    number: u64,
+    staged: Staged,
+}
+
+/// The state log with the writes of a block that is not committed.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    log: StateLog,
+    hasher: Hasher,
+    /// Entries before the block.
+    first_entry: u64,
+    /// First transaction of the block.
+    first_tx_num: TxNum,
+    last_tx_num: Option<TxNum>,
+    values: Vec<u8>,
+    /// False after an error that came in the middle of a batch.
+    whole: bool,
+}
+
+impl Staged {
+    pub(crate) fn new(log: StateLog, head: &Head) -> Self {
+        Self {
+            first_entry: log.entry_count(),
+            log,
+            hasher: Hasher::new(head.profile),
+            first_tx_num: TxNum(head.leaf_count),
+            last_tx_num: None,
+            values: Vec::new(),
+            whole: true,
+        }
+    }
+
+    pub(crate) fn write(&mut self, batch: &StateBatch) -> Result<(), Error> {
+        if !self.whole {
+            return Err(Error::Poisoned);
+        }
+        if batch.tx_num < self.first_tx_num {
+            return Err(Error::OutsideBlock {
+                tx_num: batch.tx_num,
+                from: self.first_tx_num,
+                to: TxNum(u64::MAX),
+            });
+        }
+        let applied = self.log.apply(batch, self.first_entry, &mut self.values);
+        self.whole = matches!(applied, Ok(()) | Err(Error::Batch(_)));
+        applied?;
+        self.last_tx_num = Some(batch.tx_num);
+        Ok(())
+    }
+
+    /// The log after the block, its root and the entries that the block appends, once the block is
+    /// known to have so many leaves.
+    pub(crate) fn finish(mut self, leaves: usize) -> Result<Finished, Error> {
+        if !self.whole {
+            return Err(Error::Poisoned);
+        }
+        let from = self.first_tx_num;
+        let to = TxNum(from.0.saturating_add(leaves as u64));
+        if let Some(tx_num) = self.last_tx_num.filter(|last| *last >= to) {
+            return Err(Error::OutsideBlock { tx_num, from, to });
+        }
+        let root = self.log.root(&self.hasher)?;
+        let new = (self.first_entry..self.log.entry_count()).map(EntryId);
+        let entries = new.map(|id| self.log.entry_bytes(id));
+        Ok(Finished {
+            entries: entries.collect::<Result<_, _>>()?,
+            values: self.values,
+            root,
+            log: self.log,
+        })
+    }
+}
+
+/// The state log after a block, and what the journal says about it.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) log: StateLog,
+    pub(crate) root: B256,
+    entries: Vec<[u8; LEAF_LEN]>,
+    values: Vec<u8>,
+}
+
+impl Finished {
+    pub(crate) fn part(&self) -> EntryPart<'_> {
+        EntryPart {
+            entries: &self.entries,
+            values: &self.values,
+        }
+    }
+}
+
+impl<'a> StagedBlock<'a> {
+    pub(crate) fn new(db: &'a mut Db, number: u64, staged: Staged) -> Self {
+        Self { db, number, staged }
+    }
+
+    /// First transaction number of the block.
+    #[must_use]
+    pub fn first_tx_num(&self) -> TxNum {
+        self.staged.first_tx_num
+    }
+
+    /// The state root now: before the first write that is still to come.
+    ///
+    /// # Errors
+    /// [`Error::Segment`] if an entry cannot be read.
+    pub fn state_root(&mut self) -> Result<B256, Error> {
+        self.staged.log.root(&self.staged.hasher)
+    }
+
+    /// Applies what a transaction writes, without asking for the root after it. Many of these and
+    /// one root cost less than a root for each.
+    ///
+    /// # Errors
+    /// [`Error::Batch`] if the batch breaks a rule, [`Error::OutsideBlock`] if its transaction is
+    /// in an earlier block: then nothing of it was applied. Others if an entry cannot be read, and
+    /// [`Error::Poisoned`] from this block from then on; drop it and begin again.
+    pub fn write(&mut self, batch: &StateBatch) -> Result<(), Error> {
+        self.staged.write(batch)
+    }
+
+    /// Applies what a transaction writes, and returns the state root after it.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn apply(&mut self, batch: &StateBatch) -> Result<B256, Error> {
+        self.write(batch)?;
+        self.state_root()
+    }
+
+    /// The value of a key after what was applied so far.
+    ///
+    /// # Errors
+    /// [`Error::Segment`] if an entry cannot be read.
+    pub fn get(&self, key: &B256) -> Result<Option<Vec<u8>>, Error> {
+        self.staged.log.get(key, None)
+    }
+
+    /// Commits the block: its leaves and its writes together, all or nothing. `tx_hashes` has one
+    /// hash for each leaf, or none at all.
+    ///
+    /// # Errors
+    /// [`Error::OutsideBlock`] if there is no leaf for a transaction that wrote; others as
+    /// [`Db::append`].
+    pub fn commit(
+        self,
+        leaves: &[qmtree_proofs::LeafPayload],
+        tx_hashes: &[B256],
+    ) -> Result<Head, Error> {
+        let Self { db, number, staged } = self;
+        let block = Block::new(number, leaves).with_tx_hashes(tx_hashes);
+        db.append_staged(&block, staged)
+    }
+}

@@ -1,0 +1,183 @@
+//! Batches: what one transaction writes, and how it becomes entries.
+
+use super::index::Item;
+use super::log::StateLog;
+use crate::error::Error;
+use alloy_primitives::B256;
+use qmtree_proofs::TxNum;
+use qmtree_proofs::state::{BatchError, Entry, EntryId, StateWord, Touched, check_keys, rewrite};
+use qmtree_storage::put_value;
+use std::sync::Arc;
+
+/// Most bytes of a value: more than any code that a chain lets in.
+pub const MAX_VALUE_LEN: usize = 64 << 10;
+
+/// What one transaction writes to the state.
+///
+/// ```
+/// use alloy_primitives::{B256, keccak256};
+/// use qmtree::StateBatch;
+/// use qmtree::proofs::TxNum;
+///
+/// let mut batch = StateBatch::new(TxNum(7));
+/// batch.writes.push((keccak256(b"balance"), Some(B256::with_last_byte(5).to_vec())));
+/// batch.writes.push((keccak256(b"allowance"), None));
+/// batch.sort();
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateBatch {
+    /// The transaction. Batches come in ascending order, one for each transaction that writes.
+    pub tx_num: TxNum,
+    /// By strictly ascending key: the new value, at most [`MAX_VALUE_LEN`] bytes, or `None` to
+    /// delete. A value of 32 bytes is committed to as it is, any other by its keccak256.
+    pub writes: Vec<(B256, Option<Vec<u8>>)>,
+}
+
+impl StateBatch {
+    /// A batch that writes nothing yet.
+    #[must_use]
+    pub fn new(tx_num: TxNum) -> Self {
+        Self {
+            tx_num,
+            writes: Vec::new(),
+        }
+    }
+
+    /// Puts the writes in order; of several to one key the last stays.
+    pub fn sort(&mut self) {
+        self.writes.sort_by_key(|(key, _)| *key);
+        self.writes.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                std::mem::swap(later, earlier);
+            }
+            same
+        });
+    }
+
+    fn check(&self) -> Result<(), BatchError> {
+        check_keys(self.writes.iter().map(|(key, _)| key))?;
+        for (key, value) in &self.writes {
+            let found = value.as_ref().map_or(0, Vec::len);
+            if found > MAX_VALUE_LEN {
+                return Err(BatchError::ValueLength {
+                    key: *key,
+                    found,
+                    max: MAX_VALUE_LEN,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl StateLog {
+    /// Applies a batch. New values are also written to `values`, as a journal record has them in
+    /// which the entries begin with `first`.
+    ///
+    /// # Errors
+    /// [`Error::Batch`] if the batch breaks a rule, and then nothing has changed; others if an
+    /// entry cannot be read, and then this copy of the log is of no more use.
+    pub(crate) fn apply(
+        &mut self,
+        batch: &StateBatch,
+        first: u64,
+        values: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        batch.check()?;
+        let last = self.last_tx_num()?.filter(|last| *last >= batch.tx_num);
+        if let Some(last) = last {
+            let found = batch.tx_num;
+            return Err(BatchError::TxNum { found, last }.into());
+        }
+        let touched = self.touched(batch)?;
+        let mut writes = batch.writes.iter().peekable();
+        for entry in rewrite(batch.tx_num, &touched) {
+            while writes.next_if(|(key, _)| *key < entry.key).is_some() {}
+            let written = writes.next_if(|(key, _)| *key == entry.key);
+            let value = written.and_then(|(_, value)| value.as_deref());
+            let value = value.filter(|_| matches!(entry.value, StateWord::Hash(_)));
+            if let Some(value) = value {
+                let place = u32::try_from(self.entry_count() - first);
+                let place = place.map_err(|_| Error::BlockTooLarge)?;
+                put_value(values, place, value);
+            }
+            self.push(&entry, value.map(Arc::from))?;
+        }
+        Ok(())
+    }
+
+    /// The keys that a batch touches, as [`rewrite`] wants them.
+    fn touched(&self, batch: &StateBatch) -> Result<Vec<Touched>, Error> {
+        let mut touched: Vec<Touched> = Vec::with_capacity(2 * batch.writes.len());
+        let writes_any = batch.writes.iter().any(|(_, value)| value.is_some());
+        if self.entry_count() == 0 && writes_any {
+            touched.push(Touched {
+                key: B256::ZERO,
+                old: None,
+                next_key: Entry::END,
+                new: Some(StateWord::Value(B256::ZERO)),
+            });
+        }
+        for (key, value) in &batch.writes {
+            let new = value.as_deref().map(StateWord::of);
+            let (found, below) = self.neighbours(key, new.is_none())?;
+            if found.is_none() && new.is_none() {
+                continue;
+            }
+            if let Some((id, entry)) = &below {
+                touch_neighbour(&mut touched, *id, entry);
+            }
+            let next_key = found.as_ref().or(below.as_ref());
+            touched.push(Touched {
+                key: *key,
+                old: found.as_ref().map(|(id, entry)| (*id, entry.value)),
+                next_key: next_key.map_or(Entry::END, |(_, entry)| entry.next_key),
+                new,
+            });
+        }
+        Ok(touched)
+    }
+
+    /// The live entry of `key`, if there is one, and the live one before it where the batch will
+    /// change that.
+    fn neighbours(&self, key: &B256, delete: bool) -> Result<(Live, Live), Error> {
+        let mut below = self.index.down_from(&self.entries, key)?;
+        let mut live = below.by_ref().filter(|item| !item.is_dead()).map(Item::id);
+        let Some(id) = live.next() else {
+            return Ok((None, None));
+        };
+        let entry = self.entry(id)?;
+        if entry.key != *key {
+            return Ok((None, Some((id, entry))));
+        }
+        let before = if delete { live.next() } else { None };
+        let before = before.map(|id| Ok::<_, Error>((id, self.entry(id)?)));
+        Ok((Some((id, entry)), before.transpose()?))
+    }
+}
+
+type Live = Option<(EntryId, Entry)>;
+
+/// Adds a key whose neighbour changes, unless the batch writes it or it was added before.
+///
+/// Keys come in order, so all that may be above it are keys that the batch has just inserted.
+fn touch_neighbour(touched: &mut Vec<Touched>, id: EntryId, entry: &Entry) {
+    let above = touched
+        .iter()
+        .rev()
+        .take_while(|known| known.key > entry.key);
+    let place = touched.len() - above.count();
+    let known = place.checked_sub(1).and_then(|at| touched.get(at));
+    if known.is_none_or(|known| known.key != entry.key) {
+        touched.insert(
+            place,
+            Touched {
+                key: entry.key,
+                old: Some((id, entry.value)),
+                next_key: entry.next_key,
+                new: Some(entry.value),
+            },
+        );
+    }
+}

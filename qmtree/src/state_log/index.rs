@@ -1,0 +1,458 @@
+//! The ordered index of the state log: every key that there ever was, with its newest entry.
+//!
+//! A B-tree of 16 bytes a key: the first eight bytes of the key and the entry's id. Where these do
+//! not tell two keys apart, the entries are read. Nodes are shared by all copies of the tree and
+//! copied when they change, so that a copy costs one pointer and never changes.
+
+use crate::error::Error;
+use alloy_primitives::B256;
+use qmtree_proofs::state::EntryId;
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// Most items of a leaf.
+const LEAF_ITEMS: usize = 96;
+/// Most children of an inner node. Copying one counts references in all of them, so it is small.
+const CHILDREN: usize = 24;
+
+/// Set in the id of a key whose newest entry is a tombstone.
+const DEAD: u64 = 1 << 63;
+
+/// A key's place in the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Item {
+    prefix: u64,
+    id_and_dead: u64,
+}
+
+impl Item {
+    pub(crate) fn new(key: &B256, id: EntryId, dead: bool) -> Self {
+        debug_assert!(id.0 < DEAD);
+        Self {
+            prefix: prefix_of(key),
+            id_and_dead: if dead { id.0 | DEAD } else { id.0 },
+        }
+    }
+
+    /// The newest entry of the key.
+    pub(crate) fn id(self) -> EntryId {
+        EntryId(self.id_and_dead & !DEAD)
+    }
+
+    /// True if that is a tombstone.
+    pub(crate) fn is_dead(self) -> bool {
+        self.id_and_dead & DEAD != 0
+    }
+}
+
+fn prefix_of(key: &B256) -> u64 {
+    key.first_chunk().copied().map_or(0, u64::from_be_bytes)
+}
+
+/// Looks up the key of an entry.
+pub(crate) trait Keys {
+    /// The key of entry `id`, which is in the index and so in the log.
+    fn key_of(&self, id: EntryId) -> Result<B256, Error>;
+}
+
+#[derive(Clone, Debug)]
+enum Node {
+    Leaf(Vec<Item>),
+    Inner(Vec<Child>),
+}
+
+#[derive(Clone, Debug)]
+struct Child {
+    /// The smallest item below.
+    first: Item,
+    node: Arc<Node>,
+}
+
+/// What a change of a node means for the node above.
+enum Changed {
+    /// Its smallest item may be another one now.
+    InPlace,
+    /// It became two; this is the right one.
+    Split(Child),
+    /// Nothing is left of it.
+    Empty,
+}
+
+/// The index. A clone is cheap and never changes.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyIndex {
+    root: Arc<Node>,
+    len: usize,
+}
+
+impl Default for KeyIndex {
+    fn default() -> Self {
+        Self {
+            root: Arc::new(Node::Leaf(Vec::new())),
+            len: 0,
+        }
+    }
+}
+
+impl KeyIndex {
+    /// Keys in the index, live and dead.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Sets the newest entry of `key`. Returns the one that was there.
+    pub(crate) fn set(
+        &mut self,
+        keys: &impl Keys,
+        key: &B256,
+        item: Item,
+    ) -> Result<Option<Item>, Error> {
+        let (old, changed) = set(Arc::make_mut(&mut self.root), keys, key, item)?;
+        if let Changed::Split(right) = changed {
+            let left = std::mem::replace(&mut self.root, Arc::new(Node::Inner(Vec::new())));
+            let first = left.first().unwrap_or(item);
+            let children = vec![Child { first, node: left }, right];
+            self.root = Arc::new(Node::Inner(children));
+        }
+        self.len += usize::from(old.is_none());
+        Ok(old)
+    }
+
+    /// Takes `key` out. Returns what was there.
+    pub(crate) fn remove(&mut self, keys: &impl Keys, key: &B256) -> Result<Option<Item>, Error> {
+        let (old, changed) = remove(Arc::make_mut(&mut self.root), keys, key)?;
+        if matches!(changed, Changed::Empty) {
+            self.root = Arc::new(Node::Leaf(Vec::new()));
+        }
+        self.len -= usize::from(old.is_some());
+        Ok(old)
+    }
+
+    /// The items from the largest with a key up to `key` downwards.
+    pub(crate) fn down_from<'a>(&'a self, keys: &impl Keys, key: &B256) -> Result<Walk<'a>, Error> {
+        self.walk(keys, key, false)
+    }
+
+    /// The items from the smallest with a key not below `key` upwards.
+    pub(crate) fn up_from<'a>(&'a self, keys: &impl Keys, key: &B256) -> Result<Walk<'a>, Error> {
+        self.walk(keys, key, true)
+    }
+
+    fn walk<'a>(&'a self, keys: &impl Keys, key: &B256, up: bool) -> Result<Walk<'a>, Error> {
+        let mut walk = Walk {
+            inner: Vec::new(),
+            leaf: &[],
+            at: 0,
+            up,
+        };
+        let mut node = &*self.root;
+        loop {
+            match node {
+                Node::Inner(children) => {
+                    let behind = partition(children, keys, key, |child| child.first)?;
+                    let at = behind.saturating_sub(1);
+                    walk.inner.push((children, at));
+                    let Some(child) = children.get(at) else {
+                        return Ok(walk);
+                    };
+                    node = &child.node;
+                }
+                Node::Leaf(items) => {
+                    let behind = partition(items, keys, key, |item| *item)?;
+                    walk.leaf = items;
+                    walk.at = behind;
+                    if up && let Some(last) = behind.checked_sub(1) {
+                        // An equal key counts for both directions.
+                        let item = items.get(last).copied();
+                        let equal = item.map(|item| compare(keys, item, key)).transpose()?;
+                        if equal == Some(Ordering::Equal) {
+                            walk.at = last;
+                        }
+                    }
+                    return Ok(walk);
+                }
+            }
+        }
+    }
+}
+
+impl Node {
+    fn first(&self) -> Option<Item> {
+        match self {
+            Self::Leaf(items) => items.first().copied(),
+            Self::Inner(children) => children.first().map(|child| child.first),
+        }
+    }
+}
+
+/// How an item's key lies to `key`.
+fn compare(keys: &impl Keys, item: Item, key: &B256) -> Result<Ordering, Error> {
+    match item.prefix.cmp(&prefix_of(key)) {
+        Ordering::Equal => Ok(keys.key_of(item.id())?.cmp(key)),
+        other => Ok(other),
+    }
+}
+
+/// How many elements have keys up to `key`.
+fn partition<T>(
+    elements: &[T],
+    keys: &impl Keys,
+    key: &B256,
+    item: impl Fn(&T) -> Item,
+) -> Result<usize, Error> {
+    let prefix = prefix_of(key);
+    let mut behind = elements.partition_point(|element| item(element).prefix < prefix);
+    while let Some(element) = elements.get(behind) {
+        if compare(keys, item(element), key)? == Ordering::Greater {
+            break;
+        }
+        behind += 1;
+    }
+    Ok(behind)
+}
+
+fn set(
+    node: &mut Node,
+    keys: &impl Keys,
+    key: &B256,
+    item: Item,
+) -> Result<(Option<Item>, Changed), Error> {
+    match node {
+        Node::Leaf(items) => {
+            let behind = partition(items, keys, key, |item| *item)?;
+            if let Some(slot) = behind.checked_sub(1).and_then(|at| items.get_mut(at))
+                && compare(keys, *slot, key)? == Ordering::Equal
+            {
+                return Ok((Some(std::mem::replace(slot, item)), Changed::InPlace));
+            }
+            items.insert(behind, item);
+            Ok((
+                None,
+                split_if_full(items, LEAF_ITEMS, behind, Node::Leaf, |item| *item),
+            ))
+        }
+        Node::Inner(children) => {
+            let at = partition(children, keys, key, |child| child.first)?.saturating_sub(1);
+            let Some(child) = children.get_mut(at) else {
+                return Ok((None, Changed::InPlace));
+            };
+            let (old, changed) = set(Arc::make_mut(&mut child.node), keys, key, item)?;
+            child.first = child.node.first().unwrap_or(child.first);
+            if let Changed::Split(right) = changed {
+                children.insert(at + 1, right);
+                let split = split_if_full(children, CHILDREN, at + 1, Node::Inner, |c| c.first);
+                return Ok((old, split));
+            }
+            Ok((old, Changed::InPlace))
+        }
+    }
+}
+
+/// Cuts a node in two that has one element too many, the newest of them at `newest`.
+///
+/// Elements that come in order leave full nodes behind, others half full ones.
+fn split_if_full<T>(
+    elements: &mut Vec<T>,
+    max: usize,
+    newest: usize,
+    node: impl Fn(Vec<T>) -> Node,
+    first: impl Fn(&T) -> Item,
+) -> Changed {
+    if elements.len() <= max {
+        return Changed::InPlace;
+    }
+    let at_end = newest + 1 == elements.len();
+    let right = elements.split_off(if at_end { max } else { elements.len() / 2 });
+    elements.shrink_to_fit();
+    match right.first().map(&first) {
+        Some(first) => Changed::Split(Child {
+            first,
+            node: Arc::new(node(right)),
+        }),
+        None => Changed::InPlace,
+    }
+}
+
+fn remove(node: &mut Node, keys: &impl Keys, key: &B256) -> Result<(Option<Item>, Changed), Error> {
+    let state = |empty: bool| {
+        if empty {
+            Changed::Empty
+        } else {
+            Changed::InPlace
+        }
+    };
+    match node {
+        Node::Leaf(items) => {
+            let behind = partition(items, keys, key, |item| *item)?;
+            let found = behind
+                .checked_sub(1)
+                .zip(behind.checked_sub(1).and_then(|at| items.get(at)));
+            match found {
+                Some((at, item)) if compare(keys, *item, key)? == Ordering::Equal => {
+                    let old = items.remove(at);
+                    Ok((Some(old), state(items.is_empty())))
+                }
+                _ => Ok((None, Changed::InPlace)),
+            }
+        }
+        Node::Inner(children) => {
+            let at = partition(children, keys, key, |child| child.first)?.saturating_sub(1);
+            let Some(child) = children.get_mut(at) else {
+                return Ok((None, Changed::InPlace));
+            };
+            let (old, changed) = remove(Arc::make_mut(&mut child.node), keys, key)?;
+            match changed {
+                Changed::Empty => drop(children.remove(at)),
+                _ => child.first = child.node.first().unwrap_or(child.first),
+            }
+            Ok((old, state(children.is_empty())))
+        }
+    }
+}
+
+/// Items in one direction.
+#[derive(Clone, Debug)]
+pub(crate) struct Walk<'a> {
+    /// Inner nodes on the way down, each with the child that was taken.
+    inner: Vec<(&'a [Child], usize)>,
+    leaf: &'a [Item],
+    /// Upwards the next item's place, downwards the one after it.
+    at: usize,
+    up: bool,
+}
+
+impl Iterator for Walk<'_> {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        loop {
+            if self.up {
+                if let Some(item) = self.leaf.get(self.at) {
+                    self.at += 1;
+                    return Some(*item);
+                }
+            } else if let Some(at) = self.at.checked_sub(1) {
+                self.at = at;
+                return self.leaf.get(at).copied();
+            }
+            self.turn()?;
+        }
+    }
+}
+
+impl Walk<'_> {
+    /// Goes on to the next leaf.
+    fn turn(&mut self) -> Option<()> {
+        let mut node = loop {
+            let (children, at) = self.inner.pop()?;
+            let next = if self.up {
+                at.checked_add(1)
+            } else {
+                at.checked_sub(1)
+            };
+            if let Some((next, child)) = next.and_then(|next| Some((next, children.get(next)?))) {
+                self.inner.push((children, next));
+                break &*child.node;
+            }
+        };
+        loop {
+            match node {
+                Node::Inner(children) => {
+                    let at = if self.up {
+                        0
+                    } else {
+                        children.len().checked_sub(1)?
+                    };
+                    self.inner.push((children, at));
+                    node = &*children.get(at)?.node;
+                }
+                Node::Leaf(items) => {
+                    self.leaf = items;
+                    self.at = if self.up { 0 } else { items.len() };
+                    return Some(());
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+    use std::collections::BTreeMap;
+
+    /// Entry i has key i of this list.
+    struct List(Vec<B256>);
+
+    impl Keys for List {
+        fn key_of(&self, id: EntryId) -> Result<B256, Error> {
+            Ok(self.0[usize::try_from(id.0).unwrap()])
+        }
+    }
+
+    /// Keys of which many have the same first bytes.
+    fn key(number: u16) -> B256 {
+        let [high, low] = number.to_be_bytes();
+        let mut key = B256::ZERO;
+        key.0[7] = high % 8;
+        key.0[20] = low;
+        key.0[21] = high;
+        key
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 64,
+            rng_seed: RngSeed::Fixed(2026),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn behaves_like_a_map_and_clones_never_change(
+            steps in proptest::collection::vec((0..8u8, 0..3000u16), 1..2000),
+            sorted: bool,
+        ) {
+            let mut steps = steps;
+            if sorted {
+                steps.sort_by_key(|(_, number)| key(*number));
+            }
+            let (mut list, mut model, mut index) =
+                (List(Vec::new()), BTreeMap::new(), KeyIndex::default());
+            let mut clones = Vec::new();
+            for (kind, number) in steps {
+                let key = key(number);
+                if kind == 0 {
+                    let removed = index.remove(&list, &key).unwrap();
+                    prop_assert_eq!(removed, model.remove(&key));
+                } else {
+                    list.0.push(key);
+                    let item = Item::new(&key, EntryId(list.0.len() as u64 - 1), kind == 1);
+                    prop_assert_eq!(item.is_dead(), kind == 1);
+                    let replaced = index.set(&list, &key, item).unwrap();
+                    prop_assert_eq!(replaced, model.insert(key, item));
+                }
+                if number % 500 == 0 {
+                    clones.push((model.clone(), index.clone()));
+                }
+            }
+            clones.push((model, index));
+            for (model, index) in clones {
+                prop_assert_eq!(index.len(), model.len());
+                let all: Vec<_> = index.up_from(&list, &B256::ZERO).unwrap().collect();
+                prop_assert_eq!(all, model.values().copied().collect::<Vec<_>>());
+                for number in (0..3000).step_by(97) {
+                    let key = key(number);
+                    let down: Vec<_> = index.down_from(&list, &key).unwrap().take(150).collect();
+                    let expected = model.range(..=key).rev().map(|(_, item)| *item);
+                    prop_assert_eq!(down, expected.take(150).collect::<Vec<_>>());
+                    let up: Vec<_> = index.up_from(&list, &key).unwrap().take(150).collect();
+                    let expected = model.range(key..).map(|(_, item)| *item);
+                    prop_assert_eq!(up, expected.take(150).collect::<Vec<_>>());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The state log at one moment.
+
+use super::entries::Entries;
+use super::index::{Item, KeyIndex};
+use crate::error::Error;
+use crate::shared_vec::SharedVec;
+use alloy_primitives::B256;
+use qmtree_proofs::state::{ActiveBits, Entry, EntryId, StateWord};
+use qmtree_proofs::{Digest, LEAF_LEN, TWIG_LEVEL, TxNum};
+use std::sync::Arc;
+
+/// The state log at one moment. A clone is cheap and never changes.
+#[derive(Clone, Debug)]
+pub(crate) struct StateLog {
+    pub(super) entries: Entries,
+    /// Complete nodes over the entries, by level, 0 to 11.
+    pub(super) inside: Vec<SharedVec<Digest>>,
+    /// Active bits of every twig.
+    pub(super) active: SharedVec<ActiveBits, 8>,
+    /// Nodes that cover an entry, by level from the twig roots, 11, on.
+    pub(super) upper: Vec<SharedVec<Digest, 64>>,
+    pub(super) index: KeyIndex,
+    /// Entries of keys inserted again after a deletion, each with the tombstone before it, by
+    /// ascending id: the one step back in a key's history that no entry names.
+    pub(super) revived: SharedVec<(EntryId, EntryId)>,
+    /// Live keys, without the sentinel.
+    pub(super) live_keys: u64,
+    /// Twigs whose active bits or entries changed since the root was computed.
+    pub(super) dirty: Vec<u64>,
+    pub(super) root: B256,
+}
+
+impl Default for StateLog {
+    fn default() -> Self {
+        Self {
+            entries: Entries::default(),
+            inside: vec![SharedVec::default(); TWIG_LEVEL as usize + 1],
+            active: SharedVec::default(),
+            upper: Vec::new(),
+            index: KeyIndex::default(),
+            revived: SharedVec::default(),
+            live_keys: 0,
+            dirty: Vec::new(),
+            root: B256::ZERO,
+        }
+    }
+}
+
+impl StateLog {
+    /// Entries in the log.
+    pub(crate) fn entry_count(&self) -> u64 {
+        self.entries.count()
+    }
+
+    /// Live keys.
+    pub(crate) fn live_keys(&self) -> u64 {
+        self.live_keys
+    }
+
+    /// Keys that there ever were.
+    pub(crate) fn all_keys(&self) -> u64 {
+        (self.index.len() as u64).saturating_sub(1)
+    }
+
+    pub(crate) fn entry(&self, id: EntryId) -> Result<Entry, Error> {
+        self.entries.get(id)
+    }
+
+    /// The bytes of an entry.
+    pub(crate) fn entry_bytes(&self, id: EntryId) -> Result<[u8; LEAF_LEN], Error> {
+        self.entries.bytes(id)
+    }
+
+    /// The transaction that wrote last.
+    pub(crate) fn last_tx_num(&self) -> Result<Option<TxNum>, Error> {
+        match self.entry_count().checked_sub(1) {
+            Some(last) => Ok(Some(self.entry(EntryId(last))?.tx_num)),
+            None => Ok(None),
+        }
+    }
+
+    /// Appends an entry that follows the rules, with its value if that is new and its word a hash.
+    ///
+    /// # Errors
+    /// [`Error::BadEntry`] if it does not continue the history of its key.
+    pub(crate) fn push(&mut self, entry: &Entry, value: Option<Arc<[u8]>>) -> Result<(), Error> {
+        let id = EntryId(self.entry_count());
+        let item = Item::new(&entry.key, id, entry.tombstone);
+        let old = self.index.set(&self.entries, &entry.key, item)?;
+        let live = old.filter(|old| !old.is_dead()).map(Item::id);
+        if live != entry.supersedes {
+            return Err(Error::BadEntry { entry_id: id });
+        }
+        if let Some(older) = live {
+            self.set_active(older, false);
+        }
+        self.set_active(id, !entry.tombstone);
+        let value = match (entry.value, value, live) {
+            (StateWord::Value(_), None, _) => None,
+            (StateWord::Hash(_), Some(value), _) => Some(value),
+            // Its neighbour changed, the value did not.
+            (StateWord::Hash(_), None, Some(older)) => Some(self.entries.stored(older)?),
+            _ => return Err(Error::BadEntry { entry_id: id }),
+        };
+        self.entries.push(entry, value);
+        if let Some(dead) = old.filter(|old| old.is_dead()) {
+            self.revived.push((id, dead.id()));
+        }
+        if live.is_none() && entry.key != B256::ZERO {
+            self.live_keys += 1;
+        } else if entry.tombstone {
+            self.live_keys = self.live_keys.saturating_sub(1);
+        }
+        Ok(())
+    }
+
+    /// The entry before this one in the history of its key.
+    pub(super) fn previous(&self, id: EntryId, entry: &Entry) -> Option<EntryId> {
+        entry.supersedes.or_else(|| {
+            let place = self.revived.partition_point(|(known, _)| *known < id);
+            let found = self.revived.get(place).filter(|(known, _)| *known == id);
+            found.map(|(_, tombstone)| *tombstone)
+        })
+    }
+
+    pub(super) fn set_active(&mut self, id: EntryId, active: bool) {
+        let twig = id.twig_id().0;
+        let place = usize::try_from(twig).unwrap_or(usize::MAX);
+        if place == self.active.len() {
+            self.active.push(ActiveBits::NONE);
+        }
+        if let Some(bits) = self.active.get_mut(place) {
+            bits.set(id.index_in_twig(), active);
+        }
+        if self.dirty.last() != Some(&twig) {
+            self.dirty.push(twig);
+        }
+    }
+}

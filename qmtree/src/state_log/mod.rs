@@ -1,0 +1,25 @@
+//! The state log: keys and values with all their past, committed to by a root after every
+//! transaction (docs/FORMAT.md, sections 1.4 and 1.5).
+//!
+//! ```text
+//! batch --- index: newest entry of each key -------> the keys it touches, with their neighbours
+//!       --- rewrite (the rules, in `proofs`) ------> entries, appended
+//!       --- active bits of what they supersede ----> twigs to hash again
+//! root  --- entries, twigs, upper tree in lanes, whenever somebody asks for it
+//! ```
+//!
+//! All of it is shared with the readers and copied piece by piece where it changes, so a copy of
+//! the log is cheap and stays as it is: a view is one, and so is a block that is being made.
+
+mod batch;
+mod check;
+mod entries;
+mod hashing;
+mod history;
+mod index;
+mod log;
+mod prove;
+mod unwind;
+
+pub use batch::{MAX_VALUE_LEN, StateBatch};
+pub(crate) use log::StateLog;
