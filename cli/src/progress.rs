@@ -40,6 +40,7 @@ pub(crate) enum Unit {
     Bytes,
     Leaves,
     Files,
+    Blocks,
 }
 
 impl Progress {
@@ -94,6 +95,7 @@ impl Task {
             Unit::Bytes => ("MiB", (1u64 << 20) as f64, 1),
             Unit::Leaves => ("M leaves", 1e6, 1),
             Unit::Files => ("files", 1.0, 0),
+            Unit::Blocks => ("blocks", 1.0, 0),
         };
         let done_units = done as f64 / per_unit;
         match self.total {

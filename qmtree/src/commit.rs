@@ -69,6 +69,7 @@ impl Writer {
         self.sync_if_due()?;
         self.rotate_if_due()?;
         self.seal_if_due()?;
+        self.seal_entries_if_due()?;
         Ok(head)
     }
 

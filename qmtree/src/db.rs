@@ -235,6 +235,18 @@ impl Db {
         self.shared.state().sealed_leaves()
     }
 
+    /// Entries of the state log that are in sealed segments; the others are in the journal.
+    #[must_use]
+    pub fn sealed_entry_count(&self) -> u64 {
+        self.shared.state().state_log.sealed_entries()
+    }
+
+    /// Bytes of the segments of the state log.
+    #[must_use]
+    pub fn sealed_entry_bytes(&self) -> u64 {
+        self.shared.state().state_log.sealed_bytes()
+    }
+
     /// Appends a block, all or nothing, and returns the head after it.
     ///
     /// The first block may have any number; each further one has the next. A block that is in the

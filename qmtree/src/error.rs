@@ -5,7 +5,8 @@ use qmtree_proofs::state::{BatchError, EntryError, EntryId};
 use qmtree_proofs::{ProveError, ShapeError, TxNum};
 use qmtree_storage::snapshot::SnapshotError;
 use qmtree_storage::{
-    CheckpointError, Damage, HeaderError, IndexError, JournalError, LockError, SegmentError,
+    CheckpointError, Damage, EntrySegmentError, HeaderError, IndexError, JournalError, LockError,
+    SegmentError,
 };
 use std::io;
 use std::path::PathBuf;
@@ -149,8 +150,8 @@ pub enum Error {
     },
     /// The journal begins with entries that no other file has.
     #[error(
-        "{}: the journal begins after entry {journal} of the state log, and nothing has those \
-         before: files are missing; restore them from a backup",
+        "{}: the journal begins at entry {journal} of the state log, the segments end at {sealed}: \
+         files are missing; restore them from a backup",
         path.display()
     )]
     MissingEntries {
@@ -158,6 +159,8 @@ pub enum Error {
         path: PathBuf,
         /// Entries before the journal.
         journal: u64,
+        /// Entries in segments.
+        sealed: u64,
     },
     /// What is stored does not hash to what it should.
     #[error("{what} differs at leaf {tx_num}: stored and derived values disagree")]
@@ -217,6 +220,9 @@ pub enum Error {
     /// Snapshot files that are whole and do not make up the log that they should.
     #[error(transparent)]
     Refused(#[from] SnapshotRefusal),
+    /// A segment of the state log.
+    #[error(transparent)]
+    EntrySegment(#[from] EntrySegmentError),
     /// A checkpoint, and where it should go.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

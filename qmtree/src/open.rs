@@ -2,14 +2,16 @@
 
 use crate::error::Error;
 use crate::state::State;
+use crate::state_log::StateLog;
 use crate::tail::Leaves;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::state::{Entry, EntryId};
-use qmtree_proofs::{Digest, Head, TreeHasher};
+use qmtree_proofs::{Digest, Head, LEAF_LEN, TreeHasher};
 use qmtree_storage::{
     BlockEnd, Disk, EntryPart, HeaderError, Identity, JOURNAL_FOLDER, JournalRecord, JournalState,
-    JournalWriter, LOCK_FILE, Recovered, SEGMENTS_FOLDER, Segment, create_folder, list_segments,
-    lock_database, read_database_header, recover, remove_temporary_files, write_database_header,
+    JournalWriter, LOCK_FILE, Recovered, SEGMENTS_FOLDER, Segment, create_folder,
+    list_entry_segments, list_segments, lock_database, read_database_header, recover,
+    remove_temporary_files, write_database_header,
 };
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -177,18 +179,25 @@ pub(crate) fn recover_state(opened: &Opened) -> Result<RecoveredState, Error> {
         hasher,
         sealed_end: [0; 32],
         blocks: Vec::new(),
+        entries: Vec::new(),
     };
+    let entry_segments = list_entry_segments(&**disk, &opened.segments, *identity)?;
+    let entry_segments = entry_segments.into_iter().map(Arc::new).collect();
+    replay.state.state_log = StateLog::from_segments(entry_segments)?;
     replay.load(listing.segments);
     let journal = recover(&**disk, &opened.journal, *identity, |_, record| {
         replay.check_place(opened, &record)?;
-        replay.apply(&record)
+        replay.apply(&record);
+        Ok::<(), Error>(())
     })?;
     let journal_start = journal.base.head.leaf_count;
     replay.check_start(opened, journal_start)?;
-    if journal.base.head.entry_count > 0 {
+    let sealed = replay.state.state_log.sealed_entries();
+    if journal.base.head.entry_count > sealed {
         return Err(Error::MissingEntries {
             path: opened.dir.clone(),
             journal: journal.base.head.entry_count,
+            sealed,
         });
     }
     let state = replay.finish(opened, &journal.state)?;
@@ -208,6 +217,18 @@ struct Replay {
     sealed_end: Digest,
     /// Blocks that no segment lists, by number.
     blocks: Vec<(u64, BlockEnd)>,
+    /// Entries of the state log that are not sealed, by block, oldest first.
+    entries: Vec<BlockEntries>,
+}
+
+/// What a block appended to the state log.
+#[derive(Debug)]
+struct BlockEntries {
+    /// Id of the first entry.
+    first: u64,
+    entries: Vec<[u8; LEAF_LEN]>,
+    /// Values, each with the place of its entry in the block.
+    values: Vec<(u32, Arc<[u8]>)>,
 }
 
 impl Replay {
@@ -246,7 +267,7 @@ impl Replay {
         })
     }
 
-    fn apply(&mut self, record: &JournalRecord<'_>) -> Result<(), Error> {
+    fn apply(&mut self, record: &JournalRecord<'_>) {
         match *record {
             JournalRecord::Block {
                 first_tx_num,
@@ -256,7 +277,7 @@ impl Replay {
                 head,
                 ..
             } => {
-                self.append_entries(entries)?;
+                self.keep_entries(head.entry_count, entries);
                 let sealed = self.state.sealed_leaves();
                 let skip = usize::try_from(sealed.saturating_sub(first_tx_num));
                 let skip = skip.unwrap_or(usize::MAX);
@@ -289,32 +310,63 @@ impl Replay {
                 };
                 self.blocks
                     .retain(|(number, _)| any_block && *number <= head.block_number);
-                let log = &mut self.state.state_log;
-                log.truncate(&self.hasher, head.entry_count)?;
+                self.entries.retain(|block| block.first < head.entry_count);
+                // Blocks are unwound whole.
+                debug_assert!(self.entries.last().is_none_or(|block| {
+                    block.first + block.entries.len() as u64 <= head.entry_count
+                }));
             }
+        }
+    }
+
+    /// Keeps the entries of a block until it is known whether a later record unwinds it.
+    fn keep_entries(&mut self, end: u64, part: EntryPart<'_>) {
+        if part.entries.is_empty() || end <= self.state.state_log.sealed_entries() {
+            return;
+        }
+        self.entries.push(BlockEntries {
+            first: end.saturating_sub(part.entries.len() as u64),
+            entries: part.entries.to_vec(),
+            values: part
+                .values()
+                .map(|(at, value)| (at, value.into()))
+                .collect(),
+        });
+    }
+
+    /// Appends the entries of all blocks that are left.
+    fn append_kept(&mut self) -> Result<(), Error> {
+        for block in std::mem::take(&mut self.entries) {
+            self.append_entries(&block)?;
         }
         Ok(())
     }
 
-    fn append_entries(&mut self, part: EntryPart<'_>) -> Result<(), Error> {
-        let mut values = part.values().peekable();
-        for (bytes, place) in part.entries.iter().zip(0u32..) {
+    fn append_entries(&mut self, block: &BlockEntries) -> Result<(), Error> {
+        let mut values = block.values.iter().peekable();
+        let sealed = self.state.state_log.sealed_entries();
+        let numbered = block.entries.iter().zip((block.first..).map(EntryId));
+        for ((bytes, entry_id), place) in numbered.zip(0u32..) {
             let log = &mut self.state.state_log;
-            let entry_id = EntryId(log.entry_count());
             let entry =
                 Entry::from_bytes(bytes).map_err(|source| Error::Entry { entry_id, source })?;
             let value = values.next_if(|(known, _)| *known == place);
-            let value = value.map(|(_, value)| value);
-            if value.is_some_and(|value| !entry.holds(value)) {
+            let value = value.map(|(_, value)| Arc::clone(value));
+            if entry_id.0 < sealed {
+                continue;
+            }
+            let is_next = entry_id.0 == log.entry_count();
+            if !is_next || value.as_ref().is_some_and(|value| !entry.holds(value)) {
                 return Err(Error::BadEntry { entry_id });
             }
-            log.push(&entry, value.map(Arc::from))?;
+            log.push(&entry, value)?;
         }
         Ok(())
     }
 
     /// Compares what was replayed with what the journal says it is.
-    fn finish(self, opened: &Opened, end: &JournalState) -> Result<State, Error> {
+    fn finish(mut self, opened: &Opened, end: &JournalState) -> Result<State, Error> {
+        self.append_kept()?;
         let mut state = self.state;
         let differs = |what| {
             let tx_num = qmtree_proofs::TxNum(end.head.leaf_count.saturating_sub(1));

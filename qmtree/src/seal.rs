@@ -22,25 +22,27 @@ use std::thread::JoinHandle;
 /// at a point that the blocks decide, and not the speed of a thread. So one thread or two write
 /// the same bytes.
 #[derive(Debug)]
-pub(crate) enum Sealing {
+pub(crate) enum Sealing<T: Send + 'static> {
     /// On another thread; taken when it is waited for.
-    Running(Option<JoinHandle<Result<Segment, Error>>>),
-    /// Written; taken likewise.
-    Written(Option<Segment>),
+    Running(Option<JoinHandle<Result<T, Error>>>),
+    /// Written by this one; taken likewise.
+    Written(Option<T>),
 }
 
-impl Sealing {
-    fn start(job: Job, parallel: bool) -> Result<Self, Error> {
+impl<T: Send + 'static> Sealing<T> {
+    fn start(
+        job: impl FnOnce() -> Result<T, Error> + Send + 'static,
+        parallel: bool,
+    ) -> Result<Self, Error> {
         if parallel {
             let thread = std::thread::Builder::new().name("qmtree-seal".to_owned());
-            let thread = thread.spawn(move || job.run());
-            let thread = thread.map_err(|source| Error::Thread {
+            let thread = thread.spawn(job).map_err(|source| Error::Thread {
                 action: "seal a segment",
                 source,
             })?;
             Ok(Self::Running(Some(thread)))
         } else {
-            job.run().map(|segment| Self::Written(Some(segment)))
+            job().map(|segment| Self::Written(Some(segment)))
         }
     }
 
@@ -52,7 +54,12 @@ impl Sealing {
         }
     }
 
-    fn wait(mut self) -> Result<Segment, Error> {
+    /// What was written, kept until it is waited for again.
+    fn ended(self) -> Result<Self, Error> {
+        self.wait().map(|written| Self::Written(Some(written)))
+    }
+
+    fn wait(mut self) -> Result<T, Error> {
         match &mut self {
             Self::Running(thread) => {
                 let joined = thread.take().map(JoinHandle::join);
@@ -66,7 +73,7 @@ impl Sealing {
 
 /// A database that is dropped without being closed still waits: the lock must outlive the thread,
 /// or the next writer would meet it at work.
-impl Drop for Sealing {
+impl<T: Send + 'static> Drop for Sealing<T> {
     fn drop(&mut self) {
         if let Self::Running(thread) = self {
             // The segment is whole or absent, and the next opening finds out which.
@@ -148,27 +155,84 @@ impl Writer {
             if self.sealable_twigs() < in_flight + size {
                 return Ok(());
             }
-            self.finish_sealing()?;
+            self.finish_sealing_leaves()?;
             self.touch();
             self.sync()?;
-            self.sealing = Some(Sealing::start(self.next_job(), self.options.parallel)?);
+            let job = self.next_job();
+            self.sealing = Some(Sealing::start(|| job.run(), self.options.parallel)?);
         }
     }
 
-    /// Fails if the segment that was being written could not be. One that was written stays as it is:
+    /// Fails if a segment that was being written could not be. One that was written stays as it is:
     /// when it becomes part of the state is for the blocks to decide.
     pub(crate) fn check_sealing(&mut self) -> Result<(), Error> {
-        if let Some(Sealing::Running(_)) = &self.sealing
-            && let Some(sealing) = self.sealing.take_if(|sealing| sealing.is_done())
-        {
-            let segment = sealing.wait()?;
-            self.sealing = Some(Sealing::Written(Some(segment)));
+        if let Some(sealing) = self.sealing.take_if(|sealing| sealing.is_done()) {
+            self.sealing = Some(sealing.ended()?);
+        }
+        if let Some(sealing) = self.entry_sealing.take_if(|sealing| sealing.is_done()) {
+            self.entry_sealing = Some(sealing.ended()?);
         }
         Ok(())
     }
 
-    /// Waits for the segment that is being written, if there is one, and makes it part of the state.
+    /// The same for the entries of the state log.
+    pub(crate) fn seal_entries_if_due(&mut self) -> Result<(), Error> {
+        let size = self.options.segment_twigs.max(1);
+        loop {
+            let in_flight = if self.entry_sealing.is_some() {
+                size
+            } else {
+                0
+            };
+            let sealed = self.state.state_log.sealed_entries();
+            let cutoff = self.cutoff().map_or(0, |end| end.entry_count);
+            if cutoff.saturating_sub(sealed) / TWIG_LEAVES < in_flight + size {
+                return Ok(());
+            }
+            self.finish_sealing_entries()?;
+            self.touch();
+            self.sync()?;
+            let (log, opened) = (self.state.state_log.clone(), self.opened.clone());
+            let job = move || {
+                let Opened {
+                    disk,
+                    segments,
+                    identity,
+                    ..
+                } = &opened;
+                log.write_segment(&**disk, segments, *identity, size)
+            };
+            self.entry_sealing = Some(Sealing::start(job, self.options.parallel)?);
+        }
+    }
+
+    fn finish_sealing_entries(&mut self) -> Result<(), Error> {
+        let Some(sealing) = self.entry_sealing.take() else {
+            return Ok(());
+        };
+        let touched = self.touched;
+        self.touch();
+        self.state.state_log.install(sealing.wait()?);
+        self.remove_journal_files()?;
+        self.touched = touched;
+        Ok(())
+    }
+
+    /// Unlinks journal files of which everything is sealed.
+    fn remove_journal_files(&mut self) -> Result<(), Error> {
+        let State { state_log, .. } = &self.state;
+        let (leaves, entries) = (self.state.sealed_leaves(), state_log.sealed_entries());
+        self.journal.remove_sealed(leaves, entries)?;
+        Ok(())
+    }
+
+    /// Waits for the segments that are being written, and makes them part of the state.
     pub(crate) fn finish_sealing(&mut self) -> Result<(), Error> {
+        self.finish_sealing_entries()?;
+        self.finish_sealing_leaves()
+    }
+
+    fn finish_sealing_leaves(&mut self) -> Result<(), Error> {
         match self.sealing.take() {
             Some(sealing) => {
                 let touched = self.touched;
@@ -187,17 +251,17 @@ impl Writer {
     /// The strict bound makes sure that blocks without leaves right behind a sealed twig are known
     /// when it is sealed, and so are listed in its segment.
     fn sealable_twigs(&self) -> u64 {
-        let State { head, blocks, .. } = &self.state;
-        let back = usize::try_from(self.options.unwind_window_blocks).unwrap_or(usize::MAX);
-        let cutoff = blocks
-            .len()
-            .checked_sub(1)
-            .and_then(|last| last.checked_sub(back));
-        let cutoff = cutoff
-            .and_then(|place| blocks.get(place))
-            .map_or(0, |end| end.leaf_count);
-        debug_assert!(cutoff <= head.leaf_count);
+        let cutoff = self.cutoff().map_or(0, |end| end.leaf_count);
+        debug_assert!(cutoff <= self.state.head.leaf_count);
         (cutoff.saturating_sub(1) / TWIG_LEAVES).saturating_sub(self.state.sealed_twigs())
+    }
+
+    /// Where the youngest block ends that cannot be unwound any more.
+    fn cutoff(&self) -> Option<BlockEnd> {
+        let blocks = &self.state.blocks;
+        let back = usize::try_from(self.options.unwind_window_blocks).unwrap_or(usize::MAX);
+        let place = blocks.len().checked_sub(1)?.checked_sub(back)?;
+        blocks.get(place).copied()
     }
 
     fn next_job(&self) -> Job {
@@ -241,8 +305,6 @@ impl Writer {
         let twigs = usize::try_from(segment.twig_count()).unwrap_or(usize::MAX);
         state.twigs = Arc::new(state.twigs.iter().skip(twigs).map(Arc::clone).collect());
         Arc::make_mut(&mut state.sealed).push(Arc::new(segment));
-        // Entries of the state log are in the journal alone.
-        self.journal.remove_sealed(self.state.sealed_leaves(), 0)?;
-        Ok(())
+        self.remove_journal_files()
     }
 }

@@ -14,7 +14,9 @@ use crate::view::View;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::Head;
-use qmtree_storage::{DatabaseLock, JournalError, JournalState, JournalWriter, prune_segment};
+use qmtree_storage::{
+    DatabaseLock, EntrySegment, JournalError, JournalState, JournalWriter, Segment, prune_segment,
+};
 use std::sync::Arc;
 
 /// What changes a database. Everything it does goes through [`run`](Self::run).
@@ -25,7 +27,8 @@ pub(crate) struct Writer {
     pub(crate) hasher: Hasher,
     pub(crate) journal: JournalWriter,
     pub(crate) state: State,
-    pub(crate) sealing: Option<Sealing>,
+    pub(crate) sealing: Option<Sealing<Segment>>,
+    pub(crate) entry_sealing: Option<Sealing<EntrySegment>>,
     /// None if there is no index, or it could not be opened.
     feeder: Option<Feeder>,
     /// The lowest block that was unwound to since the index was last fed.
@@ -62,6 +65,7 @@ impl Writer {
             sealing: None,
             feeder,
             unwound_to: None,
+            entry_sealing: None,
             scratch: Scratch::default(),
             pool,
             unsynced_blocks: 0,
@@ -202,7 +206,11 @@ impl Writer {
         }
         // A segment never forgets a block that it lists, so that block must stay. The blocks after it
         // end behind the sealed leaves.
-        let earliest = self.state.sealed.blocks_end();
+        let sealed = self.state.state_log.sealed_entries();
+        let mut earliest = self.state.sealed.blocks_end().max(block_number);
+        while self.state.block_end(earliest)?.entry_count < sealed {
+            earliest += 1;
+        }
         if block_number < earliest {
             return Err(Error::UnwindTooDeep {
                 block_number,

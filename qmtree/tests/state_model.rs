@@ -239,6 +239,93 @@ fn a_database_holds_what_a_map_with_its_history_holds() {
     }
 }
 
+/// Blocks that are older than the window are sealed, and nothing that is asked changes.
+#[test]
+fn sealed_entries_answer_as_others_do() {
+    for (profile, parallel) in [(Profile::Keccak256, true), (Profile::Blake3, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("db");
+        let options = Options::default()
+            .with_durability(Durability::Buffered)
+            .with_unwind_window_blocks(3)
+            .with_segment_twigs(1)
+            .with_journal_file_len_bytes(200_000)
+            .with_parallel(parallel);
+        let mut db = Db::create(&dir, identity(profile), options.clone()).unwrap();
+        let (mut model, mut rng) = (
+            Model {
+                profile,
+                blocks: Vec::new(),
+            },
+            Rng::new(3),
+        );
+        let mut kept = Vec::new();
+        for round in 0..40u64 {
+            let number = model.blocks.len() as u64;
+            let tx_num = db.head().leaf_count;
+            let mut batch = StateBatch::new(TxNum(tx_num));
+            for _ in 0..600 {
+                let value = (rng.below(5) > 0).then(|| value(&mut rng));
+                batch.writes.push((key(rng.below(900)), value));
+            }
+            batch.sort();
+            let mut map = model.now();
+            for (key, value) in &batch.writes {
+                match value {
+                    Some(value) => drop(map.insert(*key, value.clone())),
+                    None => drop(map.remove(key)),
+                }
+            }
+            let batches = vec![batch];
+            let leaves = [LeafPayload::default()];
+            let head = db.append(&Block::new(number, &leaves).with_batches(&batches));
+            model
+                .blocks
+                .push((head.unwrap(), vec![(tx_num, map)], batches));
+            if round % 8 == 3 {
+                let keep = number - 1;
+                db.unwind_to(keep).unwrap();
+                model.blocks.truncate(keep as usize + 1);
+            }
+            if round % 10 == 7 {
+                db.close().unwrap();
+                db = Db::open(&dir, options.clone()).unwrap();
+            }
+            if round % 13 == 5 {
+                kept.push((db.view(), model.blocks.clone()));
+            }
+        }
+        assert!(
+            db.sealed_entry_count() >= 6 * 2048,
+            "{} sealed",
+            db.sealed_entry_count()
+        );
+        db.check().unwrap();
+        let too_deep = db.unwind_to(1).unwrap_err();
+        assert!(
+            matches!(too_deep, qmtree::Error::UnwindTooDeep { .. }),
+            "{too_deep}"
+        );
+        kept.push((db.view(), model.blocks.clone()));
+        for (view, blocks) in kept {
+            let model = Model { profile, blocks };
+            let reference = model.reference();
+            let head = *view.head();
+            assert_eq!(head.state_root, reference.root());
+            for number in (0..920).step_by(31) {
+                let mut key = key(number);
+                key.0[31] = key.0[31].wrapping_add(number as u8 % 2);
+                for at in [0, head.leaf_count / 2, head.leaf_count - 1].map(TxNum) {
+                    let map = model.at(at.0);
+                    assert_eq!(view.get_at(&key, at).unwrap().as_ref(), map.get(&key));
+                    let proof = view.prove_state(&key, Some(at)).unwrap();
+                    assert_eq!(proof, reference.prove(&key, Some(at)).unwrap());
+                }
+            }
+        }
+    }
+}
+
 /// A block that writes so much that the log gets several twigs.
 #[test]
 fn logs_of_several_twigs_survive_unwinds_and_reopening() {

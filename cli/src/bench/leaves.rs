@@ -37,6 +37,11 @@ impl Random {
             .collect()
     }
 
+    /// The next number below `end`, which is not 0.
+    pub(super) fn below(&mut self, end: u64) -> u64 {
+        self.number() % end
+    }
+
     /// The next `count` positions below `end`, which is not 0.
     pub(super) fn positions(&mut self, count: u64, end: u64) -> Vec<TxNum> {
         (0..count).map(|_| TxNum(self.number() % end)).collect()

@@ -12,13 +12,15 @@ mod prove;
 mod rocksdb;
 mod samples;
 mod snapshot;
+mod state;
 
 use crate::error::CliError;
 use clap::{Args, Subcommand};
 
-/// Measure appending, proving and executing on this machine.
+/// Measure appending, proving, executing and the state on this machine.
 ///
-/// Leaves are made up, the same in every run; blocks to execute are yours. docs/BENCHMARKS.md says what the figures mean.
+/// Leaves and writes are made up, the same in every run; blocks to execute are yours. docs/BENCHMARKS.md says what the
+/// figures mean.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     #[command(subcommand)]
@@ -31,6 +33,7 @@ enum What {
     Execute(execute::BenchExecute),
     Prove(prove::BenchProve),
     Snapshot(snapshot::BenchSnapshot),
+    State(state::BenchState),
 }
 
 impl Bench {
@@ -40,6 +43,7 @@ impl Bench {
             What::Execute(bench) => bench.run(),
             What::Prove(bench) => bench.run(),
             What::Snapshot(bench) => bench.run(),
+            What::State(bench) => bench.run(),
         }
     }
 }

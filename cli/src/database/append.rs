@@ -5,10 +5,10 @@ use crate::arguments::parse_durability;
 use crate::error::CliError;
 use crate::output::say;
 use crate::progress::{Progress, Task, Unit};
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use clap::Args;
-use qmtree::{Block, Db, Durability, Options};
-use qmtree_proofs::LeafPayload;
+use qmtree::{Block, Db, Durability, Options, StateBatch};
+use qmtree_proofs::{LeafPayload, TxNum};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::fs::File;
@@ -19,7 +19,9 @@ use std::path::{Path, PathBuf};
 ///
 /// A line is
 ///   {"block":N,"leaves":[{"preStateHash":"0x..","stateChangeHash":"0x..","transitionHash":"0x.."}]}
-/// A leaf may have a "txHash" too, the hash of the transaction that made it.
+/// A leaf may have a "txHash" too, the hash of the transaction that made it. A block may have what its
+/// transactions write to the state, in their order, keys ascending:
+///   "batches":[{"txNum":N,"writes":[{"key":"0x..","value":"0x.."},{"key":"0x..","value":null}]}]
 ///
 /// Blocks that are in the log already, with the same leaves and hashes, are passed over, so an interrupted
 /// run can be repeated. It stops at the first line that cannot be appended and names it; the
@@ -47,6 +49,8 @@ const MAX_LINE_LEN: u64 = 512 << 20;
 struct Line {
     block: u64,
     leaves: Vec<LeafLine>,
+    #[serde(default)]
+    batches: Vec<BatchLine>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,6 +60,22 @@ struct LeafLine {
     state_change_hash: Hash,
     transition_hash: Hash,
     tx_hash: Option<Hash>,
+}
+
+/// What a transaction writes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct BatchLine {
+    tx_num: u64,
+    writes: Vec<WriteLine>,
+}
+
+/// A key with its new value, or null to delete it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WriteLine {
+    key: Hash,
+    value: Option<Bytes>,
 }
 
 /// A hash as `0x` and 64 hex digits, in no other way.
@@ -76,16 +96,26 @@ impl TryFrom<Cow<'_, str>> for Hash {
 
 impl Line {
     /// The leaves, and the hashes of their transactions if there are any.
-    fn into_block(self) -> (u64, Vec<LeafPayload>, Vec<B256>) {
+    fn leaves(&self) -> (Vec<LeafPayload>, Vec<B256>) {
         let tx_hash = |leaf: &LeafLine| leaf.tx_hash.unwrap_or_default().0;
-        let tx_hashes = self.leaves.iter().map(tx_hash).collect();
-        let payload = |leaf: LeafLine| LeafPayload {
+        let payload = |leaf: &LeafLine| LeafPayload {
             pre_state_hash: leaf.pre_state_hash.0,
             state_change_hash: leaf.state_change_hash.0,
             transition_hash: leaf.transition_hash.0,
         };
-        let leaves = self.leaves.into_iter().map(payload).collect();
-        (self.block, leaves, tx_hashes)
+        let tx_hashes = self.leaves.iter().map(tx_hash).collect();
+        (self.leaves.iter().map(payload).collect(), tx_hashes)
+    }
+}
+
+impl From<BatchLine> for StateBatch {
+    fn from(line: BatchLine) -> Self {
+        let writes = line.writes.into_iter();
+        let writes = writes.map(|write| (write.key.0, write.value.map(|value| value.to_vec())));
+        Self {
+            tx_num: TxNum(line.tx_num),
+            writes: writes.collect(),
+        }
     }
 }
 
@@ -116,9 +146,12 @@ impl Append {
         let progress = (!silent).then(|| Progress::start(input.task()));
         let mut blocks = 0;
         while let Some(line) = input.next()? {
-            let (block, leaves, tx_hashes) = line.into_block();
+            let (leaves, tx_hashes) = line.leaves();
+            let (block, batches) = (line.block, line.batches);
+            let batches: Vec<_> = batches.into_iter().map(StateBatch::from).collect();
             let before = db.view().blocks();
-            let head = db.append(&Block::new(block, &leaves).with_tx_hashes(&tx_hashes));
+            let appended = Block::new(block, &leaves);
+            let head = db.append(&appended.with_tx_hashes(&tx_hashes).with_batches(&batches));
             let head = head.map_err(|source| input.refused(source))?;
             blocks += 1;
             if let Some(progress) = &progress {

@@ -13,6 +13,7 @@ mod prove;
 mod prune;
 mod reindex;
 mod repair;
+mod state;
 mod stats;
 mod unwind;
 
@@ -29,6 +30,7 @@ pub(crate) use prove::Prove;
 pub(crate) use prune::Prune;
 pub(crate) use reindex::DbCommand;
 pub(crate) use repair::Repair;
+pub(crate) use state::State;
 pub(crate) use stats::Stats;
 pub(crate) use unwind::Unwind;
 

@@ -1,33 +1,59 @@
 //! The audit of the state log: all of it derived again from the entries.
 
+use super::entries::Entries;
+use super::index::Item;
 use super::log::StateLog;
 use crate::error::Error;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::state::{Entry, EntryId, StateWord};
+use qmtree_proofs::{TWIG_LEAVES, TWIG_LEVEL};
+use rayon::prelude::*;
 
 impl StateLog {
-    /// Replays all entries into an empty log, and compares it with this one. Changes nothing.
+    /// Follows all entries again from the first, and compares. Changes nothing.
+    ///
+    /// Sealed entries are hashed by their segments and followed here one by one, so that this costs
+    /// no more memory than the index.
     pub(crate) fn check(&self, hasher: &Hasher) -> Result<(), Error> {
-        let mut again = Self::default();
+        let segments = self.entries.segments();
+        segments
+            .par_iter()
+            .try_for_each(|segment| segment.check())?;
+        let mut again = Self {
+            entries: Entries::new(segments.to_vec()),
+            ..Self::default()
+        };
+        let mut last_tx_num = None;
         for id in (0..self.entry_count()).map(EntryId) {
             let entry = self.entry(id)?;
-            let inherited = entry
-                .supersedes
-                .map(|older| self.entry(older))
-                .transpose()?;
-            let value = match entry.value {
-                StateWord::Hash(_) => {
-                    let value = self.entries.stored(id)?;
-                    if !entry.holds(&value) {
-                        return Err(Error::BadEntry { entry_id: id });
-                    }
-                    let is_new = inherited.is_none_or(|older| older.value != entry.value);
-                    is_new.then_some(value)
+            let is_hash = matches!(entry.value, StateWord::Hash(_));
+            if Some(entry.tx_num) < last_tx_num
+                || (is_hash && !entry.holds(&self.entries.stored(id)?))
+            {
+                return Err(Error::BadEntry { entry_id: id });
+            }
+            last_tx_num = Some(entry.tx_num);
+            if id.0 < self.sealed_entries() {
+                let (old, _) = again.track(id, &entry)?;
+                let dead = old.filter(|old| old.is_dead()).map(Item::id);
+                if dead != self.entries.sealed_tombstone_before(id) {
+                    return Err(Error::BadEntry { entry_id: id });
                 }
-                StateWord::Value(_) => None,
-            };
-            again.push(&entry, value)?;
+            } else {
+                let (owner, bytes) = if is_hash {
+                    self.entries.held(id)?
+                } else {
+                    (id, None)
+                };
+                let new = bytes.filter(|_| owner == id);
+                again.push(&entry, new)?;
+            }
+        }
+        for twig in 0..self.sealed_entries() / TWIG_LEAVES {
+            if let Some(roots) = again.inside.last_mut() {
+                roots.push(self.inside_node(TWIG_LEVEL, twig)?.unwrap_or_default());
+            }
         }
         let differs = |what| Err(Error::CheckState { what });
         if again.root(hasher)? != self.root {

@@ -1,32 +1,71 @@
-//! The entries themselves, and the values that they commit to by a hash.
+//! The entries themselves, and the values that they commit to by a hash: sealed in segments, or in
+//! memory and in the journal.
 
 use super::index::Keys;
 use crate::error::Error;
 use crate::shared_vec::SharedVec;
 use alloy_primitives::B256;
-use qmtree_proofs::LEAF_LEN;
 use qmtree_proofs::state::{Entry, EntryId, StateWord};
+use qmtree_proofs::{Digest, LEAF_LEN, TWIG_LEAVES};
+use qmtree_storage::{EntrySegment, SealedValue, ValueAt};
 use std::sync::Arc;
 
 /// Entries by id.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entries {
+    segments: Arc<Vec<Arc<EntrySegment>>>,
+    /// Entries in segments.
+    sealed: u64,
     tail: SharedVec<[u8; LEAF_LEN], 128>,
-    /// The value of each entry whose word is a hash, by ascending id.
-    values: SharedVec<(EntryId, Arc<[u8]>)>,
+    /// The value of each entry of the tail whose word is a hash, by ascending id. The bytes are
+    /// there unless their owner was sealed before the entry was written.
+    values: SharedVec<SealedValue>,
 }
 
+/// A value whose word is a hash: whose it was first, and the bytes if they are in memory.
+pub(super) type Held = (EntryId, Option<Arc<[u8]>>);
+
 impl Entries {
+    pub(super) fn new(segments: Vec<Arc<EntrySegment>>) -> Self {
+        let sealed = segments.last().map_or(0, |last| last.entries().end.0);
+        Self {
+            segments: Arc::new(segments),
+            sealed,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn count(&self) -> u64 {
-        self.tail.len() as u64
+        self.sealed + self.tail.len() as u64
+    }
+
+    /// Entries in segments: whole twigs.
+    pub(crate) fn sealed(&self) -> u64 {
+        self.sealed
+    }
+
+    pub(crate) fn segments(&self) -> &[Arc<EntrySegment>] {
+        &self.segments
+    }
+
+    fn segment_of(&self, id: u64) -> Option<&EntrySegment> {
+        let behind = |segment: &Arc<EntrySegment>| segment.entries().end.0 <= id;
+        let place = self.segments.partition_point(behind);
+        self.segments.get(place).map(|segment| &**segment)
     }
 
     pub(crate) fn bytes(&self, id: EntryId) -> Result<[u8; LEAF_LEN], Error> {
-        let at = usize::try_from(id.0).unwrap_or(usize::MAX);
-        self.tail.get(at).copied().ok_or(Error::NoSuchEntry {
+        let missing = || Error::NoSuchEntry {
             entry_id: id,
             entry_count: self.count(),
-        })
+        };
+        match id.0.checked_sub(self.sealed) {
+            None => Ok(self.segment_of(id.0).ok_or_else(missing)?.entry(id)?),
+            Some(at) => {
+                let at = usize::try_from(at).unwrap_or(usize::MAX);
+                self.tail.get(at).copied().ok_or_else(missing)
+            }
+        }
     }
 
     pub(crate) fn get(&self, id: EntryId) -> Result<Entry, Error> {
@@ -34,6 +73,19 @@ impl Entries {
             entry_id: id,
             source,
         })
+    }
+
+    /// A node of a sealed twig.
+    pub(super) fn sealed_node(&self, level: u32, index: u64) -> Result<Option<Digest>, Error> {
+        let segment = self.segment_of(index << level);
+        Ok(segment
+            .map(|segment| segment.node(level, index))
+            .transpose()?)
+    }
+
+    /// The tombstone before a sealed entry that brought a key back.
+    pub(super) fn sealed_tombstone_before(&self, id: EntryId) -> Option<EntryId> {
+        self.segment_of(id.0)?.tombstone_before(id)
     }
 
     /// The value that a live entry commits to.
@@ -46,27 +98,73 @@ impl Entries {
 
     /// The value of an entry whose word is a hash.
     pub(crate) fn stored(&self, id: EntryId) -> Result<Arc<[u8]>, Error> {
-        let place = self.values.partition_point(|(known, _)| *known < id);
-        match self.values.get(place) {
-            Some((known, value)) if *known == id => Ok(Arc::clone(value)),
+        let (owner, bytes) = self.held(id)?;
+        if let Some(bytes) = bytes {
+            return Ok(bytes);
+        }
+        let segment = self.segment_of(owner.0);
+        match segment.map(|segment| segment.value(owner)).transpose()? {
+            Some(ValueAt::Here(bytes)) => Ok(Arc::from(bytes)),
             _ => Err(Error::MissingValue { entry_id: id }),
         }
     }
 
-    pub(crate) fn push(&mut self, entry: &Entry, value: Option<Arc<[u8]>>) {
+    /// The same, without reading what is sealed.
+    pub(super) fn held(&self, id: EntryId) -> Result<Held, Error> {
+        let missing = || Error::MissingValue { entry_id: id };
+        if id.0 < self.sealed {
+            let segment = self.segment_of(id.0).ok_or_else(missing)?;
+            return Ok(match segment.value(id)? {
+                ValueAt::Here(_) => (id, None),
+                ValueAt::With(owner) => (owner, None),
+            });
+        }
+        let place = self.values.partition_point(|known| known.entry < id);
+        let known = self.values.get(place).filter(|known| known.entry == id);
+        let known = known.ok_or_else(missing)?;
+        Ok((known.owner, known.bytes.clone()))
+    }
+
+    pub(super) fn push(&mut self, entry: &Entry, value: Option<Held>) {
         let id = EntryId(self.count());
         self.tail.push(entry.to_bytes());
-        if let Some(value) = value {
-            self.values.push((id, value));
+        if let Some((owner, bytes)) = value {
+            self.values.push(SealedValue {
+                entry: id,
+                owner,
+                bytes,
+            });
         }
     }
 
-    /// Keeps the first `count` entries.
+    /// Keeps the first `count` entries, at least the sealed ones.
     pub(crate) fn truncate(&mut self, count: u64) {
+        let keep = count.saturating_sub(self.sealed);
         self.tail
-            .truncate(usize::try_from(count).unwrap_or(usize::MAX));
-        let kept = self.values.partition_point(|(id, _)| id.0 < count);
+            .truncate(usize::try_from(keep).unwrap_or(usize::MAX));
+        let kept = self.values.partition_point(|known| known.entry.0 < count);
         self.values.truncate(kept);
+    }
+
+    /// The values of the entries from the first that is not sealed up to `end`.
+    pub(super) fn values_to_seal(&self, end: u64) -> Vec<SealedValue> {
+        let values = self.values.iter();
+        values
+            .take_while(|known| known.entry.0 < end)
+            .cloned()
+            .collect()
+    }
+
+    /// Puts a segment in the place of the twigs that it was made from.
+    pub(super) fn install(&mut self, segment: Arc<EntrySegment>) {
+        let end = segment.entries().end.0;
+        let gone = usize::try_from(end - self.sealed).unwrap_or(usize::MAX);
+        self.tail.skip_front(gone);
+        let gone = self.values.partition_point(|known| known.entry.0 < end);
+        self.values.skip_front(gone);
+        self.sealed = end;
+        Arc::make_mut(&mut self.segments).push(segment);
+        debug_assert!(end.is_multiple_of(TWIG_LEAVES));
     }
 }
 

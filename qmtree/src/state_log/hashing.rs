@@ -24,7 +24,7 @@ impl StateLog {
         let mut twigs = std::mem::take(&mut self.dirty);
         twigs.sort_unstable();
         twigs.dedup();
-        self.hash_twigs(hasher, &twigs);
+        self.hash_twigs(hasher, &twigs)?;
         self.hash_upper(hasher, twigs);
         let root = self.upper.last().and_then(|level| level.get(0));
         self.root = root.copied().map(B256::new).unwrap_or_default();
@@ -36,7 +36,8 @@ impl StateLog {
         let Some((leaves, levels)) = self.inside.split_first_mut() else {
             return Ok(());
         };
-        let new = (leaves.len() as u64..self.entries.count()).map(EntryId);
+        let sealed = self.entries.sealed();
+        let new = (sealed + leaves.len() as u64..self.entries.count()).map(EntryId);
         let new: Vec<_> = new
             .map(|id| self.entries.bytes(id))
             .collect::<Result<_, _>>()?;
@@ -44,8 +45,14 @@ impl StateLog {
         hasher.hash_leaves(&new, &mut hashes);
         hashes.iter().for_each(|hash| leaves.push(*hash));
         let mut below = leaves;
-        for (nodes, level) in levels.iter_mut().zip(1..) {
-            let done = nodes.len();
+        for (nodes, level) in levels.iter_mut().zip(1u32..) {
+            // Level 11 holds the sealed twigs too.
+            let gone = if level == TWIG_LEVEL {
+                sealed >> level
+            } else {
+                0
+            };
+            let done = nodes.len() - place(gone).unwrap_or(0);
             let pairs: Vec<_> = (done..below.len() / 2)
                 .map(|index| pair(below.get(2 * index), below.get(2 * index + 1), &[0; 32]))
                 .collect();
@@ -60,7 +67,7 @@ impl StateLog {
     }
 
     /// Hashes the roots of twigs.
-    fn hash_twigs(&mut self, hasher: &Hasher, twigs: &[u64]) {
+    fn hash_twigs(&mut self, hasher: &Hasher, twigs: &[u64]) -> Result<(), Error> {
         let bits = twigs.iter().map(|twig| self.active_bits(*twig));
         let mut nodes: Vec<Digest> = bits.flat_map(|bits| bits.0).collect();
         debug_assert_eq!(nodes.len(), twigs.len() * ACTIVE_WORDS);
@@ -71,7 +78,7 @@ impl StateLog {
             hasher.hash_nodes(tag, pairs, &mut parents);
             std::mem::swap(&mut nodes, &mut parents);
         }
-        let edge = self.edge(hasher);
+        let edge = self.edge(hasher)?;
         let youngest = self.active.len() as u64 - 1;
         let entries_root = |twig: u64| {
             let complete = place(twig).and_then(|at| self.inside.last()?.get(at));
@@ -91,6 +98,7 @@ impl StateLog {
         for (twig, root) in twigs.iter().zip(&parents) {
             put(&mut self.upper, 0, *twig, *root);
         }
+        Ok(())
     }
 
     /// Hashes everything above these twigs.
@@ -119,34 +127,44 @@ impl StateLog {
         bits.copied().unwrap_or(ActiveBits::NONE)
     }
 
-    /// The nodes at the end of the log, inside the youngest twig.
-    pub(super) fn edge(&self, hasher: &Hasher) -> Edge {
-        let count = self.inside.first().map_or(0, |leaves| leaves.len() as u64);
-        let mut edge = Edge {
-            last: count.saturating_sub(1),
-            nodes: [[0; 32]; TWIG_LEVEL as usize + 1],
+    /// A complete node over the entries of a twig, `level` up to 11.
+    pub(super) fn inside_node(&self, level: u32, index: u64) -> Result<Option<Digest>, Error> {
+        let gone = match level {
+            TWIG_LEVEL => 0,
+            _ => self.entries.sealed() >> level,
         };
+        let Some(index_here) = index.checked_sub(gone) else {
+            return self.entries.sealed_node(level, index);
+        };
+        let nodes = self.inside.get(level as usize);
+        let node = nodes.and_then(|nodes| nodes.get(place(index_here)?));
+        Ok(node.copied())
+    }
+
+    /// The nodes at the end of the log, inside the youngest twig.
+    pub(super) fn edge(&self, hasher: &Hasher) -> Result<Edge, Error> {
+        let hashed = self.inside.first().map_or(0, |leaves| leaves.len() as u64);
+        let last = (self.entries.sealed() + hashed).saturating_sub(1);
+        let mut nodes = [[0; 32]; TWIG_LEVEL as usize + 1];
         let mut node = [0; 32];
-        for ((level, nodes), slot) in (0u32..).zip(&self.inside).zip(edge.nodes.iter_mut()) {
-            let index = edge.last >> level;
-            let complete = place(index).and_then(|at| nodes.get(at));
-            node = match (complete, level.checked_sub(1)) {
-                (Some(complete), _) => *complete,
+        for (level, slot) in (0u32..).zip(nodes.iter_mut()) {
+            let index = last >> level;
+            node = match (self.inside_node(level, index)?, level.checked_sub(1)) {
+                (Some(complete), _) => complete,
                 (None, Some(below)) => {
                     let null = null_hash(hasher.profile(), below);
-                    if edge.last >> below & 1 == 0 {
+                    if last >> below & 1 == 0 {
                         hasher.hash_node(level_tag(level), &node, &null)
                     } else {
-                        let children = usize::try_from(below).ok().and_then(|l| self.inside.get(l));
-                        let left = children.and_then(|nodes| nodes.get(place(2 * index)?));
-                        hasher.hash_node(level_tag(level), left.unwrap_or(&null), &node)
+                        let left = self.inside_node(below, 2 * index)?.unwrap_or(null);
+                        hasher.hash_node(level_tag(level), &left, &node)
                     }
                 }
                 (None, None) => node,
             };
             *slot = node;
         }
-        edge
+        Ok(Edge { last, nodes })
     }
 }
 

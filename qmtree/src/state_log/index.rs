@@ -34,6 +34,10 @@ impl Item {
         }
     }
 
+    pub(super) fn prefix(self) -> u64 {
+        self.prefix
+    }
+
     /// The newest entry of the key.
     pub(crate) fn id(self) -> EntryId {
         EntryId(self.id_and_dead & !DEAD)
@@ -95,6 +99,11 @@ impl Default for KeyIndex {
 }
 
 impl KeyIndex {
+    /// A builder of an index from its items in order.
+    pub(super) fn builder() -> Builder {
+        Builder::default()
+    }
+
     /// Keys in the index, live and dead.
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -172,6 +181,60 @@ impl KeyIndex {
                     return Ok(walk);
                 }
             }
+        }
+    }
+}
+
+/// Makes an index of items that come in order.
+#[derive(Debug, Default)]
+pub(super) struct Builder {
+    leaves: Vec<Child>,
+    leaf: Vec<Item>,
+    len: usize,
+}
+
+/// Items of a leaf that is built, so that it has room for more.
+const BUILT_ITEMS: usize = LEAF_ITEMS - LEAF_ITEMS / 8;
+
+impl Builder {
+    pub(super) fn push(&mut self, item: Item) {
+        if self.leaf.len() == BUILT_ITEMS {
+            self.close_leaf();
+        }
+        self.leaf.push(item);
+        self.len += 1;
+    }
+
+    fn close_leaf(&mut self) {
+        let mut leaf = std::mem::take(&mut self.leaf);
+        leaf.shrink_to_fit();
+        if let Some(first) = leaf.first().copied() {
+            let node = Arc::new(Node::Leaf(leaf));
+            self.leaves.push(Child { first, node });
+        }
+    }
+
+    pub(super) fn finish(mut self) -> KeyIndex {
+        self.close_leaf();
+        let mut level = self.leaves;
+        while level.len() > 1 {
+            let parent = |children: &[Child]| {
+                let first = children.first()?.first;
+                let node = Arc::new(Node::Inner(children.to_vec()));
+                Some(Child { first, node })
+            };
+            level = level
+                .chunks(CHILDREN - CHILDREN / 8)
+                .filter_map(parent)
+                .collect();
+        }
+        let len = self.len;
+        match level.pop() {
+            Some(root) => KeyIndex {
+                root: root.node,
+                len,
+            },
+            None => KeyIndex::default(),
         }
     }
 }
@@ -438,6 +501,9 @@ mod tests {
                     clones.push((model.clone(), index.clone()));
                 }
             }
+            let mut built = KeyIndex::builder();
+            model.values().for_each(|item| built.push(*item));
+            clones.push((model.clone(), built.finish()));
             clones.push((model, index));
             for (model, index) in clones {
                 prop_assert_eq!(index.len(), model.len());

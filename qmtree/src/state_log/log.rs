@@ -13,7 +13,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(crate) struct StateLog {
     pub(super) entries: Entries,
-    /// Complete nodes over the entries, by level, 0 to 11.
+    /// Complete nodes over the entries, by level, 0 to 11: of the twigs that are not sealed, but at
+    /// level 11 of all.
     pub(super) inside: Vec<SharedVec<Digest>>,
     /// Active bits of every twig.
     pub(super) active: SharedVec<ActiveBits, 8>,
@@ -21,7 +22,8 @@ pub(crate) struct StateLog {
     pub(super) upper: Vec<SharedVec<Digest, 64>>,
     pub(super) index: KeyIndex,
     /// Entries of keys inserted again after a deletion, each with the tombstone before it, by
-    /// ascending id: the one step back in a key's history that no entry names.
+    /// ascending id: the one step back in a key's history that no entry names. Sealed ones are in
+    /// their segments.
     pub(super) revived: SharedVec<(EntryId, EntryId)>,
     /// Live keys, without the sentinel.
     pub(super) live_keys: u64,
@@ -85,6 +87,28 @@ impl StateLog {
     /// [`Error::BadEntry`] if it does not continue the history of its key.
     pub(crate) fn push(&mut self, entry: &Entry, value: Option<Arc<[u8]>>) -> Result<(), Error> {
         let id = EntryId(self.entry_count());
+        let (old, live) = self.track(id, entry)?;
+        let value = match (entry.value, value, live) {
+            (StateWord::Value(_), None, _) => None,
+            (StateWord::Hash(_), Some(value), _) => Some((id, Some(value))),
+            // Its neighbour changed, the value did not.
+            (StateWord::Hash(_), None, Some(older)) => Some(self.entries.held(older)?),
+            _ => return Err(Error::BadEntry { entry_id: id }),
+        };
+        self.entries.push(entry, value);
+        if let Some(dead) = old.filter(|old| old.is_dead()) {
+            self.revived.push((id, dead.id()));
+        }
+        Ok(())
+    }
+
+    /// Takes an entry into the index, the active bits and the counts. Returns the newest item of
+    /// its key before, and that one's id if it was live.
+    pub(super) fn track(
+        &mut self,
+        id: EntryId,
+        entry: &Entry,
+    ) -> Result<(Option<Item>, Option<EntryId>), Error> {
         let item = Item::new(&entry.key, id, entry.tombstone);
         let old = self.index.set(&self.entries, &entry.key, item)?;
         let live = old.filter(|old| !old.is_dead()).map(Item::id);
@@ -95,28 +119,21 @@ impl StateLog {
             self.set_active(older, false);
         }
         self.set_active(id, !entry.tombstone);
-        let value = match (entry.value, value, live) {
-            (StateWord::Value(_), None, _) => None,
-            (StateWord::Hash(_), Some(value), _) => Some(value),
-            // Its neighbour changed, the value did not.
-            (StateWord::Hash(_), None, Some(older)) => Some(self.entries.stored(older)?),
-            _ => return Err(Error::BadEntry { entry_id: id }),
-        };
-        self.entries.push(entry, value);
-        if let Some(dead) = old.filter(|old| old.is_dead()) {
-            self.revived.push((id, dead.id()));
-        }
         if live.is_none() && entry.key != B256::ZERO {
             self.live_keys += 1;
         } else if entry.tombstone {
             self.live_keys = self.live_keys.saturating_sub(1);
         }
-        Ok(())
+        Ok((old, live))
     }
 
     /// The entry before this one in the history of its key.
     pub(super) fn previous(&self, id: EntryId, entry: &Entry) -> Option<EntryId> {
+        let sealed = id.0 < self.entries.sealed();
         entry.supersedes.or_else(|| {
+            if sealed {
+                return self.entries.sealed_tombstone_before(id);
+            }
             let place = self.revived.partition_point(|(known, _)| *known < id);
             let found = self.revived.get(place).filter(|(known, _)| *known == id);
             found.map(|(_, tombstone)| *tombstone)

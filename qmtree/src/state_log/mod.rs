@@ -19,6 +19,8 @@ mod history;
 mod index;
 mod log;
 mod prove;
+mod rebuild;
+mod seal;
 mod unwind;
 
 pub use batch::{MAX_VALUE_LEN, StateBatch};

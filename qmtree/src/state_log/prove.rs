@@ -57,11 +57,17 @@ impl StateSource for Source<'_> {
     }
 
     fn entries_node(&self, level: u32, index: u64) -> Result<Digest, Error> {
-        let nodes = self.log.inside.get(level as usize);
-        let complete = nodes.and_then(|nodes| nodes.get(place(index)?)).copied();
-        let edge = || self.edge.get_or_init(|| self.log.edge(self.hasher));
-        complete
-            .or_else(|| edge().node(level, index))
+        if let Some(complete) = self.log.inside_node(level, index)? {
+            return Ok(complete);
+        }
+        let edge = match self.edge.get() {
+            Some(edge) => edge,
+            None => {
+                let edge = self.log.edge(self.hasher)?;
+                self.edge.get_or_init(|| edge)
+            }
+        };
+        edge.node(level, index)
             .ok_or_else(|| self.missing(level, index))
     }
 

@@ -16,6 +16,11 @@ impl StateLog {
         if count >= self.entry_count() {
             return Ok(());
         }
+        if count < self.sealed_entries() {
+            return Err(Error::CheckState {
+                what: "the number of sealed entries",
+            });
+        }
         if count == 0 {
             *self = Self::default();
             return Ok(());
@@ -34,7 +39,12 @@ impl StateLog {
         }
         self.entries.truncate(count);
         for (nodes, level) in self.inside.iter_mut().zip(0u32..) {
-            nodes.truncate(place(count >> level).unwrap_or(usize::MAX));
+            let gone = if level == TWIG_LEVEL {
+                0
+            } else {
+                self.entries.sealed() >> level
+            };
+            nodes.truncate(place((count >> level) - gone).unwrap_or(usize::MAX));
         }
         let twigs = count.div_ceil(TWIG_LEAVES);
         self.active.truncate(place(twigs).unwrap_or(usize::MAX));

@@ -1,0 +1,62 @@
+//! Keys and values as arguments.
+
+use alloy_primitives::{Address, B256, hex, keccak256};
+
+/// 32 bytes in hex, `account:ADDRESS` or `storage:ADDRESS:SLOT`.
+pub(super) fn parse_key(text: &str) -> Result<B256, String> {
+    let bad = |error: hex::FromHexError| format!("{text}: {error}");
+    match text.split_once(':') {
+        None => text.parse().map_err(bad),
+        Some(("account", address)) => {
+            let address: Address = address.parse().map_err(bad)?;
+            Ok(keccak256([&[0], address.as_slice()].concat()))
+        }
+        Some(("storage", rest)) => {
+            let Some((address, slot)) = rest.split_once(':') else {
+                return Err(format!("{text}: the slot is missing: storage:ADDRESS:SLOT"));
+            };
+            let address: Address = address.parse().map_err(bad)?;
+            let slot: B256 = slot.parse().map_err(bad)?;
+            let plain = [&[1], address.as_slice(), slot.as_slice()].concat();
+            Ok(keccak256(plain))
+        }
+        Some((kind, _)) => Err(format!("{kind} is no kind of key; account and storage are")),
+    }
+}
+
+/// Bytes in hex.
+pub(super) fn parse_value(text: &str) -> Result<Vec<u8>, String> {
+    hex::decode(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_have_three_forms() {
+        let plain = format!("0x{}", "ab".repeat(32));
+        assert_eq!(parse_key(&plain), Ok(B256::repeat_byte(0xab)));
+        let address = format!("0x{}", "11".repeat(20));
+        let account = parse_key(&format!("account:{address}")).unwrap();
+        assert_eq!(account, keccak256([&[0u8][..], &[0x11; 20]].concat()));
+        let storage = parse_key(&format!("storage:{address}:{plain}")).unwrap();
+        let expected = [&[1u8][..], &[0x11; 20], &[0xab; 32]].concat();
+        assert_eq!(storage, keccak256(expected));
+        for bad in [
+            "",
+            "0x12",
+            "account:0x12",
+            "storage:0x12",
+            "code:0x12",
+            "storage:1:2",
+        ] {
+            parse_key(bad).unwrap_err();
+        }
+        assert!(
+            parse_key(&format!("storage:{address}"))
+                .unwrap_err()
+                .contains("slot")
+        );
+    }
+}

@@ -1,0 +1,41 @@
+//! `qm state stats`: how large the state is.
+
+use crate::database::Folder;
+use crate::error::CliError;
+use crate::output::say;
+use clap::Args;
+
+/// Print how many keys and entries the state log has, and what they take.
+#[derive(Debug, Args)]
+pub(crate) struct StateStats {
+    #[command(flatten)]
+    folder: Folder,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl StateStats {
+    pub(crate) fn run(&self) -> Result<(), CliError> {
+        let db = self.folder.open_read_only()?;
+        let (head, (live, all)) = (db.head(), db.view().key_counts());
+        let (sealed, bytes) = (db.sealed_entry_count(), db.sealed_entry_bytes());
+        if self.json {
+            return say(serde_json::json!({
+                "liveKeys": live,
+                "keysEver": all,
+                "entryCount": head.entry_count,
+                "sealedEntryCount": sealed,
+                "sealedBytes": bytes,
+                "stateRoot": head.state_root,
+            }));
+        }
+        say(format_args!("keys        {live} live, {all} ever"))?;
+        say(format_args!(
+            "entries     {} of which {sealed} sealed",
+            head.entry_count
+        ))?;
+        say(format_args!("segments    {bytes} bytes"))?;
+        say(format_args!("state root  {}", head.state_root))
+    }
+}

@@ -1,0 +1,126 @@
+//! From segments to a log: what is active, and the index, read off the sealed entries.
+
+use super::entries::Entries;
+use super::index::{Item, KeyIndex};
+use super::log::StateLog;
+use crate::error::Error;
+use alloy_primitives::B256;
+use qmtree_proofs::state::{ActiveBits, Entry, EntryId};
+use qmtree_proofs::{TWIG_LEAVES, TWIG_LEVEL, TwigId};
+use qmtree_storage::EntrySegment;
+use rayon::prelude::*;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// What one twig says about active bits: its own entries, and those that it supersedes.
+struct TwigBits {
+    born_active: ActiveBits,
+    superseded: Vec<EntryId>,
+}
+
+impl StateLog {
+    /// The log of all sealed entries. Reads each of them twice and hashes none; twigs in parallel.
+    ///
+    /// # Errors
+    /// [`Error::EntrySegment`] or [`Error::Entry`] if something is damaged.
+    pub(crate) fn from_segments(segments: Vec<Arc<EntrySegment>>) -> Result<Self, Error> {
+        let mut log = Self {
+            entries: Entries::new(segments),
+            ..Self::default()
+        };
+        let segments = log.entries.segments().to_vec();
+        let twigs = segments.iter().flat_map(|segment| {
+            let twigs = segment.twigs();
+            (twigs.start.0..twigs.end.0).map(move |twig| (&**segment, TwigId(twig)))
+        });
+        let twigs: Vec<_> = twigs.collect();
+        let bits = twigs
+            .par_iter()
+            .map(|(segment, twig)| twig_bits(segment, *twig));
+        for bits in bits.collect::<Result<Vec<_>, _>>()? {
+            log.active.push(bits.born_active);
+            for older in bits.superseded {
+                log.set_active(older, false);
+            }
+        }
+        log.dirty = (0..twigs.len() as u64).collect();
+        for (segment, twig) in &twigs {
+            if let Some(roots) = log.inside.get_mut(TWIG_LEVEL as usize) {
+                roots.push(segment.node(TWIG_LEVEL, twig.0)?);
+            }
+        }
+        let revived = segments.iter().flat_map(|segment| segment.revived());
+        let ended: HashSet<EntryId> = revived.map(|(_, tombstone)| tombstone).collect();
+        let items = twigs
+            .par_iter()
+            .map(|(segment, twig)| items(segment, *twig, &log.active_bits(twig.0), &ended));
+        let items = items.collect::<Result<Vec<_>, _>>()?.concat();
+        let live = items.iter().filter(|item| !item.is_dead()).count() as u64;
+        log.live_keys = live.saturating_sub(1);
+        log.index = KeyIndex::from_items(&log.entries, items)?;
+        Ok(log)
+    }
+}
+
+fn entries_of(segment: &EntrySegment, twig: TwigId) -> Result<Vec<(EntryId, Entry)>, Error> {
+    let first = twig.0 * TWIG_LEAVES;
+    let bytes = segment
+        .twig_entries(twig)?
+        .iter()
+        .zip((first..).map(EntryId));
+    let entry = |(bytes, entry_id)| match Entry::from_bytes(bytes) {
+        Ok(entry) => Ok((entry_id, entry)),
+        Err(source) => Err(Error::Entry { entry_id, source }),
+    };
+    bytes.map(entry).collect()
+}
+
+fn twig_bits(segment: &EntrySegment, twig: TwigId) -> Result<TwigBits, Error> {
+    let mut bits = TwigBits {
+        born_active: ActiveBits::NONE,
+        superseded: Vec::new(),
+    };
+    for (id, entry) in entries_of(segment, twig)? {
+        bits.born_active.set(id.index_in_twig(), !entry.tombstone);
+        bits.superseded.extend(entry.supersedes);
+    }
+    Ok(bits)
+}
+
+/// The entries of a twig that are the newest of their key: those that are active, and tombstones
+/// that nothing came after.
+fn items(
+    segment: &EntrySegment,
+    twig: TwigId,
+    active: &ActiveBits,
+    ended: &HashSet<EntryId>,
+) -> Result<Vec<Item>, Error> {
+    let newest = entries_of(segment, twig)?
+        .into_iter()
+        .filter(|(id, entry)| {
+            active.get(id.index_in_twig()) || (entry.tombstone && !ended.contains(id))
+        });
+    let item = |(id, entry): (EntryId, Entry)| Item::new(&entry.key, id, entry.tombstone);
+    Ok(newest.map(item).collect())
+}
+
+impl KeyIndex {
+    /// The index of these items, in any order, of one key each.
+    fn from_items(entries: &Entries, mut items: Vec<Item>) -> Result<Self, Error> {
+        items.par_sort_unstable_by_key(|item| item.prefix());
+        let mut sorted = Self::builder();
+        for run in items.chunk_by(|a, b| a.prefix() == b.prefix()) {
+            if let [item] = run {
+                sorted.push(*item);
+                continue;
+            }
+            let mut keyed = Vec::with_capacity(run.len());
+            for item in run {
+                keyed.push((super::index::Keys::key_of(entries, item.id())?, *item));
+            }
+            keyed.sort_unstable_by_key(|(key, _): &(B256, Item)| *key);
+            keyed.iter().for_each(|(_, item)| sorted.push(*item));
+        }
+        Ok(sorted.finish())
+    }
+}
