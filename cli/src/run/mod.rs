@@ -49,7 +49,7 @@ pub(crate) struct Run {
     /// Folder of the database; made if it is not there.
     #[arg(long, value_name = "DIR")]
     db: PathBuf,
-    /// Put every block into a database of its own: DIR/<chain>-<block number>.
+    /// Put every block into a database of its own: DIR/CHAIN-NUMBER.
     #[arg(long, conflicts_with = "genesis")]
     isolated: bool,
     /// The files have execution witnesses, from which their blocks are executed.
