@@ -19,11 +19,14 @@ use std::collections::BTreeMap;
 
 type Map = BTreeMap<B256, Vec<u8>>;
 
+/// A block: its head, the state after each batch, the batches.
+type ModelBlock = (Head, Vec<(u64, Map)>, Vec<StateBatch>);
+
 /// What the database should hold.
 struct Model {
     profile: Profile,
     /// By block: its head, and the map after each transaction that wrote.
-    blocks: Vec<(Head, Vec<(u64, Map)>, Vec<StateBatch>)>,
+    blocks: Vec<ModelBlock>,
 }
 
 impl Model {

@@ -87,7 +87,7 @@ fn dictionaries_take_a_few_times_their_length() {
             1,
             &entries
                 .iter()
-                .map(|byte| byte % 17 & 16)
+                .map(|byte| (byte % 17) & 16)
                 .collect::<Vec<_>>(),
             &[1, 0, 1, 1],
             &[0],

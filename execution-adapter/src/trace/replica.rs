@@ -23,11 +23,16 @@ pub(super) struct Frame {
 pub(super) struct Seen<'a> {
     pub(super) step: &'a RawStep,
     pub(super) frame: &'a mut Frame,
+    #[cfg_attr(
+        not(feature = "engine"),
+        expect(dead_code, reason = "EIP-3155 lines alone print it")
+    )]
     pub(super) refund: i64,
     /// Effects and the bytes that they hash.
     pub(super) effects: &'a [(&'a RawEffect, &'a [u8])],
 }
 
+#[cfg(feature = "engine")]
 impl Seen<'_> {
     /// The records of its effects, without hashes of bytes.
     pub(super) fn records(&self) -> impl Iterator<Item = &Message> {

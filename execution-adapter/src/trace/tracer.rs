@@ -86,6 +86,7 @@ impl Tracer {
     }
 
     /// Records refund counters as well, for sinks that print them.
+    #[cfg(feature = "engine")]
     pub(super) fn with_refunds(mut self) -> Self {
         self.recorder.refunds = true;
         self

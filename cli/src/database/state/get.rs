@@ -32,7 +32,7 @@ impl Get {
             Some(at) => view.get_at(&self.key, TxNum(at)),
         };
         let value = value.map_err(self.folder.failed())?;
-        let text = value.map(|value| hex::encode_prefixed(value));
+        let text = value.map(hex::encode_prefixed);
         if self.json {
             let (key, at) = (self.key, self.at);
             return say(serde_json::json!({ "key": key, "at": at, "value": text }));

@@ -329,18 +329,20 @@ impl<'a> Words<'_, 'a> {
         let codes = bits;
         let (mut cover, mut has_patterns) = (Cover::default(), false);
         // Ends: a code without bits has one distance, which then is not 0.
-        while len > 0 {
-            let step = file.position(&mut bits).ok_or(truncated)?;
-            let Some(distance) = step.checked_sub(1) else {
-                break;
-            };
-            if file.pattern_code.is_empty() {
-                return Err(missing(PATTERNS));
+        if len > 0 {
+            loop {
+                let step = file.position(&mut bits).ok_or(truncated)?;
+                let Some(distance) = step.checked_sub(1) else {
+                    break;
+                };
+                if file.pattern_code.is_empty() {
+                    return Err(missing(PATTERNS));
+                }
+                let pattern = file.pattern(&mut bits).ok_or(truncated)?;
+                let next = cover.add(distance, pattern.len() as u64, len);
+                cover = next.ok_or(WordError::PatternOutside { offset })?;
+                has_patterns = true;
             }
-            let pattern = file.pattern(&mut bits).ok_or(truncated)?;
-            let next = cover.add(distance, pattern.len() as u64, len);
-            cover = next.ok_or(WordError::PatternOutside { offset })?;
-            has_patterns = true;
         }
         let from = bits.align().ok_or(WordError::Padding { offset })?;
         let raw = cover.raw + (len - cover.end);
