@@ -1,5 +1,6 @@
 //! Whole stacks and memories again, from the events: for what wants to see them as they are.
 
+#[cfg(feature = "engine")]
 use super::layout::Message;
 use super::raw::{Batch, Fill, RawEffect, RawStep};
 use alloc::vec::Vec;
