@@ -123,6 +123,8 @@ impl Writer {
         if self.journal.file_len() >= self.options.journal_file_len_bytes {
             self.touch();
             self.journal.rotate()?;
+            // The file that ends here may hold nothing but leaves that are sealed.
+            self.journal.remove_until(self.state.sealed_leaves())?;
             self.synced();
         }
         Ok(())
@@ -139,6 +141,8 @@ impl Writer {
     /// Builds the index anew, and waits until it holds the whole log.
     pub(crate) fn reindex(&mut self) -> Result<(), Error> {
         self.attest()?;
+        // The log is written; what becomes of the index leaves it as it is.
+        self.touched = false;
         let (kind, index) = (self.options.tx_index, self.state.tx_index.clone());
         let Some(index) = index.filter(|_| kind != TxIndex::Off) else {
             return Ok(());
