@@ -122,7 +122,9 @@ impl Db {
         let opened = Opened::new(disk, dir, identity);
         let recovered = observe::recover(dir, || recover_state(&opened))?;
         opened.remove_orphans(&recovered.orphans)?;
-        let journal = JournalWriter::resume(Arc::clone(&opened.disk), recovered.journal)?;
+        let mut journal = JournalWriter::resume(Arc::clone(&opened.disk), recovered.journal)?;
+        // A segment may have been written, and the process ended before its leaves' files went.
+        journal.remove_until(recovered.state.sealed_leaves())?;
         let index = Arc::new(SharedIndex::open(&opened, options.tx_index));
         let state = State {
             tx_index: Some(Arc::clone(&index)),

@@ -219,7 +219,7 @@ impl Writer {
     }
 
     /// Unlinks journal files of which everything is sealed.
-    fn remove_journal_files(&mut self) -> Result<(), Error> {
+    pub(crate) fn remove_journal_files(&mut self) -> Result<(), Error> {
         let State { state_log, .. } = &self.state;
         let (leaves, entries) = (self.state.sealed_leaves(), state_log.sealed_entries());
         self.journal.remove_sealed(leaves, entries)?;

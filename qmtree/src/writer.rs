@@ -155,6 +155,8 @@ impl Writer {
         if self.journal.file_len() >= self.options.journal_file_len_bytes {
             self.touch();
             observe::sync(|| self.journal.rotate())?;
+            // The file that ends here may hold nothing but what is sealed.
+            self.remove_journal_files()?;
             self.synced();
         }
         Ok(())
@@ -171,6 +173,8 @@ impl Writer {
     /// Builds the index anew, and waits until it holds the whole log.
     pub(crate) fn reindex(&mut self) -> Result<(), Error> {
         self.attest()?;
+        // The log is written; what becomes of the index leaves it as it is.
+        self.touched = false;
         let (kind, index) = (self.options.tx_index, self.state.tx_index.clone());
         let Some(index) = index.filter(|_| kind != TxIndex::Off) else {
             return Ok(());

@@ -90,7 +90,7 @@ impl TryFrom<Cow<'_, str>> for Hash {
         let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 64);
         let hash = digits.and_then(|digits| digits.parse().ok());
         hash.map(Self)
-            .ok_or("not a hash: a string of 0x and 64 hex digits")
+            .ok_or("invalid hash: expected a string of 0x and 64 hex digits")
     }
 }
 

@@ -593,12 +593,14 @@ mod tests {
     fn a_number_that_is_no_number_is_damage() {
         let (_dir, path) = folder_with_index();
         let index = RocksIndex::open(&path, RocksOptions::default()).unwrap();
-        let key = B256::repeat_byte(1);
         let tx_tag = family(&index.db, TX_TAG);
-        index.db.put_cf(tx_hash, key, [0; 7]).unwrap();
-        let damaged = |error| matches!(error, IndexError::Damaged { .. });
-        assert!(damaged(index.get(&key).unwrap_err()));
-        assert!(damaged(index.get_many(&[key]).unwrap_err()));
+        for (front, number) in [(1, &[0][..]), (2, &[0, 1]), (3, &[1; 9])] {
+            let tag = [front; 8];
+            let key = [&tag[..PREFIX_LEN], number].concat();
+            index.db.put_cf(tx_tag, key, b"").unwrap();
+            let error = index.candidates(&tag).unwrap_err();
+            assert!(matches!(error, IndexError::Damaged { .. }), "{error}");
+        }
     }
 
     #[test]
