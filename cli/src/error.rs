@@ -1,6 +1,9 @@
 //! What can go wrong in a command, and the exit code that says so.
 
 use alloy_primitives::B256;
+use qmtree::snapshot::{KeyError, SnapshotRefusal};
+use qmtree_execution_adapter::TraceError;
+use qmtree_execution_adapter::engine::{FileError, RunError};
 use qmtree_execution_adapter::statetest::StateTestError;
 use qmtree_proofs::{DecodeError, TxNum, VerifyError};
 use std::io;
@@ -59,6 +62,43 @@ pub(crate) enum CliError {
         path: PathBuf,
         source: Box<qmtree::Error>,
     },
+    /// A file that gives no block.
+    #[error(transparent)]
+    BlockFile(#[from] Box<FileError>),
+    /// A block that was not run.
+    #[error("{path}", path = path.display())]
+    Run { path: PathBuf, source: RunError },
+    /// A block that is not the next one of a log.
+    #[error(
+        "{path}: block {block} does not follow block {last}; blocks that are unrelated go into a \
+         database each with --isolated",
+        path = path.display()
+    )]
+    Unrelated {
+        path: PathBuf,
+        block: u64,
+        last: u64,
+    },
+    /// A trace could not be made, or its threads not be started.
+    #[error("cannot trace")]
+    Trace { source: TraceError },
+    /// A block without the state that it needs.
+    #[error("{path}: brings no state to execute the block on; give an eth-block-prestate/1 file",
+        path = path.display())]
+    NoState { path: PathBuf },
+    /// A transaction that a block does not have.
+    #[error("{path}: no transaction {index}: the block has {count}", path = path.display())]
+    NoTransaction {
+        path: PathBuf,
+        index: usize,
+        count: usize,
+    },
+    /// An opening of a step that does not hold.
+    #[error("{path}: INVALID", path = path.display())]
+    InvalidStep { path: PathBuf, source: TraceError },
+    /// A file that is no opening of a step.
+    #[error("{path}: not the opening of a step", path = path.display())]
+    NoOpening { path: PathBuf, source: TraceError },
     /// State tests failed.
     #[error("{failed} state tests failed")]
     StateTestsFailed { failed: u64 },
@@ -72,6 +112,23 @@ pub(crate) enum CliError {
     #[cfg(feature = "rocksdb")]
     #[error("the yardstick failed")]
     RocksDb { source: rocksdb::Error },
+    /// Snapshot files that cannot be used.
+    #[error("snapshot")]
+    Snapshot { source: Box<qmtree::Error> },
+    /// An object store.
+    #[cfg(feature = "object-store")]
+    #[error("{url}: cannot {action}")]
+    Store {
+        url: String,
+        action: &'static str,
+        source: io::Error,
+    },
+    /// A text that is no key.
+    #[error("note key")]
+    Key { source: KeyError },
+    /// No leaf that can be read was made by the transaction.
+    #[error("{path}: no leaf of transaction {tx_hash}; it is unknown, or its leaf is pruned", path = path.display())]
+    NoLeafOf { path: PathBuf, tx_hash: B256 },
     /// The demonstration did not show what it should.
     #[error("the demonstration failed: {what}")]
     Demo { what: String },
@@ -84,6 +141,17 @@ pub(crate) fn in_database(path: &Path) -> impl Fn(qmtree::Error) -> CliError + u
         path: path.clone(),
         source: Box::new(source),
     }
+}
+
+/// True if snapshot files are all there, and not what the trusted head says.
+fn is_invalid(error: &qmtree::Error) -> bool {
+    use SnapshotRefusal::{Anchor, Blocks, Head, Root, Twig};
+    matches!(
+        error,
+        qmtree::Error::Refused(
+            Root { .. } | Twig { .. } | Anchor { .. } | Blocks { .. } | Head { .. }
+        )
+    )
 }
 
 /// Why a proof is not what the caller expects.
@@ -125,18 +193,27 @@ pub(crate) enum OptionError {
     /// The older head of a consistency proof.
     #[error("a consistency proof needs the older head: --old-head")]
     OldHeadMissing,
+    /// Nothing that files could be compared with.
+    #[error("nothing is trusted: give a head with --head, or a key with --key")]
+    TrustMissing,
+    /// A manifest lies in a folder.
+    #[error("is about the manifest of a folder; name the folder instead of its files")]
+    FolderMissing,
     /// A kind that came later than this command.
     #[error("this release of qm cannot verify proofs of kind {kind}")]
     UnknownKind { kind: &'static str },
 }
 
 impl CliError {
-    /// 1 for an invalid proof, 2 for everything that could not even be checked.
+    /// 1 for an invalid proof or block, 2 for everything that could not even be checked.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Invalid { .. } | Self::Demo { .. } | Self::StateTestsFailed { .. } => {
-                ExitCode::from(1)
-            }
+            Self::Invalid { .. }
+            | Self::InvalidStep { .. }
+            | Self::Demo { .. }
+            | Self::StateTestsFailed { .. } => ExitCode::from(1),
+            Self::Run { source, .. } if source.is_invalid_block() => ExitCode::from(1),
+            Self::Snapshot { source } if is_invalid(source) => ExitCode::from(1),
             _ => ExitCode::from(2),
         }
     }

@@ -17,6 +17,12 @@ const BINARY_LIMIT: Limit = Limit {
     text: "1 GiB, the limit for binary proofs",
 };
 
+/// Room for a step with 255 effects and the longest proof.
+const OPENING_LIMIT: Limit = Limit {
+    bytes: 64 << 10,
+    text: "64 KiB, the limit for openings of steps",
+};
+
 #[derive(Clone, Copy, Debug)]
 struct Limit {
     bytes: u64,
@@ -55,6 +61,11 @@ pub(crate) fn read_proof(path: &Path) -> Result<Proof, CliError> {
             source,
         })
     }
+}
+
+/// Reads the opening of a step.
+pub(crate) fn read_opening(path: &Path) -> Result<Vec<u8>, CliError> {
+    read(path, |_| OPENING_LIMIT)
 }
 
 /// An encoded proof starts with its magic, which is no JSON.

@@ -11,7 +11,10 @@ mod files;
 mod log;
 mod output;
 mod progress;
+mod run;
+mod snapshot;
 mod statetest;
+mod trace;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -20,13 +23,15 @@ use std::process::ExitCode;
 const AFTER_HELP: &str = "\
 Start here:
   qm demo                                  all of it on made-up leaves
+  qm run --db log BLOCKS                   execute Ethereum blocks into a database
   qm init --db log                         a database of your own
   qm append --db log blocks.jsonl
   qm head --db log --json > head.json
   qm prove --db log 42 -o tx.qmp
   qm verify --head head.json tx.qmp
 
-Exit codes: 0 done or valid, 1 a proof is invalid or a state test failed, 2 input that cannot be used.";
+Exit codes: 0 done or valid, 1 a proof or block is invalid or a state test failed, 2 input that cannot \
+be used.";
 
 /// An authenticated, append-only log of executed transactions: keep it, prove it, verify it.
 #[derive(Debug, Parser)]
@@ -44,6 +49,8 @@ enum Command {
     Demo(demo::Demo),
     Init(database::Init),
     Append(database::Append),
+    Run(run::Run),
+    Trace(trace::Trace),
     Head(database::HeadCommand),
     Block(database::Block),
     Leaf(database::LeafCommand),
@@ -58,6 +65,8 @@ enum Command {
     Checkpoint(database::Checkpoint),
     Stats(database::Stats),
     Statetest(statetest::StateTest),
+    Snapshot(snapshot::Snapshot),
+    Db(database::DbCommand),
     Bench(bench::Bench),
 }
 
@@ -67,6 +76,8 @@ impl Command {
             Self::Demo(command) => command.run(),
             Self::Init(command) => command.run(),
             Self::Append(command) => command.run(),
+            Self::Run(command) => command.run(),
+            Self::Trace(command) => command.run(),
             Self::Head(command) => command.run(),
             Self::Block(command) => command.run(),
             Self::Leaf(command) => command.run(),
@@ -81,6 +92,8 @@ impl Command {
             Self::Checkpoint(command) => command.run(),
             Self::Stats(command) => command.run(),
             Self::Statetest(command) => command.run(),
+            Self::Snapshot(command) => command.run(),
+            Self::Db(command) => command.run(),
             Self::Bench(command) => command.run(),
         }
     }

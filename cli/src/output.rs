@@ -28,3 +28,8 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), CliError> {
 pub(crate) fn print_error(error: &str) {
     let _ = writeln!(stderr().lock(), "qm: {error}");
 }
+
+/// Prints what a reader of the result should know beside it.
+pub(crate) fn print_note(note: &str) {
+    let _ = writeln!(stderr().lock(), "qm: note: {note}");
+}

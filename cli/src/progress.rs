@@ -66,6 +66,11 @@ impl Progress {
         }
     }
 
+    /// What counts how much is done.
+    pub(crate) fn counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.done)
+    }
+
     /// So much is done, of the total.
     pub(crate) fn set(&self, done: u64) {
         self.done.store(done, Ordering::Relaxed);

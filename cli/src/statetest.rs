@@ -3,12 +3,15 @@
 use crate::error::{CliError, chain};
 use crate::output::{json, print_error, say};
 use crate::progress::{Progress, Task, Unit};
+use alloy_primitives::B256;
 use clap::Args;
+use qmtree_execution_adapter::TraceLimits;
 use qmtree_execution_adapter::statetest::{
     CaseReport, FileReport, Found, Selection, StateTestError, Tracing, find, run_files,
 };
-use serde_json::json;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Run Ethereum's state tests, untraced and traced
 ///
@@ -33,6 +36,9 @@ pub(crate) struct StateTest {
     /// Run each case once, without the tracer.
     #[arg(long)]
     no_trace: bool,
+    /// Fail cases that take more steps than this; by default the tracer gives up at 2^28.
+    #[arg(long, value_name = "N", conflicts_with = "no_trace")]
+    max_steps: Option<u64>,
     /// Print one line of JSON for each case, and one at the end.
     #[arg(long)]
     json: bool,
@@ -50,6 +56,59 @@ struct Count {
     unreadable: u64,
 }
 
+#[derive(Serialize)]
+struct Summary {
+    passed: u64,
+    failed: u64,
+}
+
+/// A case with `--json`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CaseLine<'a> {
+    file: &'a Path,
+    test: &'a str,
+    fork: &'a str,
+    data: usize,
+    gas: usize,
+    value: usize,
+    ok: bool,
+    /// Absent where the transaction was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gas_used: Option<u64>,
+    /// Absent without a tracer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_root: Option<B256>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found_root: Option<B256>,
+}
+
+impl<'a> CaseLine<'a> {
+    fn new(file: &'a Path, case: &'a CaseReport) -> Self {
+        let failure = case.verdict.as_ref().err();
+        let (expected_root, found_root) = failure.and_then(|failure| failure.roots()).unzip();
+        let id = &case.id;
+        Self {
+            file,
+            test: &id.test,
+            fork: &id.fork,
+            data: id.data,
+            gas: id.gas,
+            value: id.value,
+            ok: failure.is_none(),
+            gas_used: case.gas_used,
+            steps: case.steps.map(|steps| steps.opcodes),
+            failure: failure.map(ToString::to_string),
+            expected_root,
+            found_root: found_root.flatten(),
+        }
+    }
+}
+
 impl StateTest {
     pub(crate) fn run(&self) -> Result<(), CliError> {
         let files = find(&self.files)?;
@@ -59,23 +118,29 @@ impl StateTest {
             total: Some(files.len() as u64),
         });
         let mut count = Count::default();
-        let mut done = 0;
+        let done = AtomicU64::new(0);
+        let finished = || progress.set(done.fetch_add(1, Ordering::Relaxed) + 1);
         let selection = Selection {
-            tracing: if self.no_trace {
-                Tracing::Off
-            } else {
-                Tracing::On
-            },
+            tracing: self.tracing(),
             forks: self.fork.clone(),
             filter: self.filter.clone(),
         };
-        run_files(&files, &selection, |report| {
-            done += 1;
-            progress.set(done);
+        run_files(&files, &selection, &finished, |report| {
             self.report(report, &mut count)
         })?;
         drop(progress);
         self.conclude(&count)
+    }
+
+    fn tracing(&self) -> Tracing {
+        match self.max_steps {
+            _ if self.no_trace => Tracing::Off,
+            None => Tracing::On,
+            Some(steps) => Tracing::Limited(TraceLimits {
+                steps,
+                ..TraceLimits::default()
+            }),
+        }
     }
 
     fn report(&self, report: FileReport<'_>, count: &mut Count) -> Result<(), CliError> {
@@ -103,28 +168,16 @@ impl StateTest {
     }
 
     fn print(&self, path: &Path, case: &CaseReport) -> Result<(), CliError> {
-        let id = &case.id;
         if self.json {
-            let failure = case.verdict.as_ref().err();
-            let (expected, found) = failure.and_then(|failure| failure.roots()).unzip();
-            return json(&json!({
-                "file": path,
-                "test": id.test,
-                "fork": id.fork,
-                "data": id.data,
-                "gas": id.gas,
-                "value": id.value,
-                "ok": failure.is_none(),
-                "gasUsed": case.gas_used,
-                "steps": case.steps.map(|steps| steps.opcodes),
-                "failure": failure.map(ToString::to_string),
-                "expectedRoot": expected,
-                "foundRoot": found.flatten(),
-            }));
+            return json(&CaseLine::new(path, case));
         }
         match &case.verdict {
             Ok(()) => Ok(()),
-            Err(failure) => say(format_args!("FAILED {}: {id}: {failure}", path.display())),
+            Err(failure) => say(format_args!(
+                "FAILED {}: {}: {failure}",
+                path.display(),
+                case.id
+            )),
         }
     }
 
@@ -135,7 +188,7 @@ impl StateTest {
             unreadable,
         } = *count;
         if self.json {
-            json(&json!({ "passed": passed, "failed": failed }))?;
+            json(&Summary { passed, failed })?;
         } else {
             say(format_args!("{passed} passed, {failed} failed"))?;
         }

@@ -62,6 +62,45 @@ fn append_reports_its_ratio_to_the_chain() {
     }
 }
 
+#[cfg(feature = "rocksdb")]
+#[test]
+fn append_reports_its_ratio_to_rocksdb() {
+    let space = Workspace::new();
+    let args = [
+        "bench",
+        "append",
+        "--leaves",
+        "3000",
+        "--block-leaves",
+        "100",
+    ];
+    let without = space.ok(&[&args[..], &["--json"]].concat()).json();
+    assert!(without.get("ratioToRocksdbSynced").is_none());
+    let args = [&args[..], &["--rocksdb"]].concat();
+    let report = space.ok(&[&args[..], &["--json"]].concat()).json();
+    let names = [
+        "rocksdbSyncedLeavesPerSecond",
+        "rocksdbUnsyncedLeavesPerSecond",
+        "ratioToRocksdbSynced",
+        "ratioToRocksdbUnsynced",
+    ];
+    assert_positive(&report, &names);
+    let table = space.ok(&args).out;
+    assert!(table.contains("rocksdb synced"), "{table}");
+    assert_eq!(
+        std::fs::read_dir(space.root()).unwrap().count(),
+        0,
+        "it cleans up"
+    );
+}
+
+#[cfg(not(feature = "rocksdb"))]
+#[test]
+fn a_build_without_rocksdb_says_so() {
+    let refused = Workspace::new().run(&["bench", "append", "--rocksdb"]);
+    refused.exits(2).says("--rocksdb");
+}
+
 #[test]
 fn append_counts_the_bytes_of_sealed_leaves_in_a_folder_that_stays() {
     let space = Workspace::new();

@@ -187,6 +187,61 @@ fn leaf_block_and_stats_say_what_is_there() {
 }
 
 #[test]
+fn leaves_are_found_by_the_hash_of_their_transaction() {
+    let space = Workspace::with_db();
+    let hex = |byte: u8| format!("0x{}", format!("{byte:02x}").repeat(32));
+    let leaf = |words: u8, tx: Option<u8>| {
+        let tx = tx.map_or(String::new(), |tx| format!(r#","txHash":"{}""#, hex(tx)));
+        let word = hex(words);
+        format!(
+            r#"{{"preStateHash":"{word}","stateChangeHash":"{word}","transitionHash":"{word}"{tx}}}"#
+        )
+    };
+    let line = |block: u64, leaves: &[String]| {
+        format!("{{\"block\":{block},\"leaves\":[{}]}}\n", leaves.join(","))
+    };
+    let lines = [
+        line(0, &[leaf(1, None), leaf(2, Some(0xaa)), leaf(3, None)]),
+        line(1, &[leaf(4, Some(0xbb)), leaf(5, Some(0xaa))]),
+    ];
+    space
+        .run_with_input(&["append", "--db", "db", "-"], lines.concat().as_bytes())
+        .exits(0);
+    let find = |tx: u8| space.run(&["leaf", "--db", "db", "--json", "--tx-hash", &hex(tx)]);
+    let found = find(0xaa).exits(0).lines_json();
+    let places: Vec<_> = found
+        .iter()
+        .map(|leaf| (&leaf["txNum"], &leaf["blockNumber"]))
+        .collect();
+    assert_eq!(places, [(&json!(1), &json!(0)), (&json!(4), &json!(1))]);
+    assert_eq!(find(0xbb).exits(0).json()["transitionHash"], hex(4));
+    let text = space.ok(&["leaf", "--db", "db", "--tx-hash", &hex(0xbb)]);
+    assert!(
+        text.out
+            .starts_with("leaf                3\nblock               1\n")
+    );
+    find(0xcc)
+        .exits(2)
+        .says("db: no leaf of transaction 0xcccccccc");
+    space.run(&["leaf", "--db", "db"]).exits(2);
+    space
+        .run(&["leaf", "--db", "db", "1", "--tx-hash", &hex(1)])
+        .exits(2);
+
+    let reindexed = space.ok(&["db", "reindex", "--db", "db", "--json"]).json();
+    let stats = space.ok(&["stats", "--db", "db", "--json"]).json();
+    let on_disk = reindexed["onDisk"].as_bool().unwrap();
+    assert_eq!(reindexed["indexedLeaves"], if on_disk { 5 } else { 0 });
+    assert_eq!(stats["indexBytes"].as_u64().unwrap() > 0, on_disk);
+    assert_eq!(find(0xbb).exits(0).json()["txNum"], 3);
+
+    // The same leaves without the hash are another block.
+    let other = line(1, &[leaf(4, Some(0xbb)), leaf(5, None)]);
+    let refused = space.run_with_input(&["append", "--db", "db", "-"], other.as_bytes());
+    refused.exits(2).says("other leaves or transaction hashes");
+}
+
+#[test]
 fn append_reads_files_and_standard_input_and_repeats_without_harm() {
     let space = Workspace::with_db();
     let lines: String = (0..3)

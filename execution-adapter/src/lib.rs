@@ -4,15 +4,59 @@
 
 extern crate alloc;
 
+mod block;
+mod capture;
+mod chain;
+#[cfg(feature = "engine")]
+pub mod engine;
+mod execute;
+mod leaf;
+mod memory_state;
 mod mpt;
+mod one_tx;
+mod outcome;
+mod recorder;
+mod state_item;
+mod stateless;
 #[cfg(feature = "engine")]
 pub mod statetest;
+mod trace;
+mod tracing;
 mod transition;
+mod verify;
+mod witness;
 
+pub use block::{BlockError, EthBlock, decode_block, recover_sender, recover_senders};
+pub use capture::StateAccess;
+#[cfg(feature = "engine")]
+pub use chain::UnsupportedFork;
+pub use chain::{ChainError, ChainSpec};
+pub use execute::{BlockInput, ExecuteError, ExecutedBlock, TracerFor, execute_block};
+pub use leaf::{LeafParts, LeafRecord, PreStateHash, ReadSet, RuleError};
+pub use memory_state::{MemoryState, MemoryStateError};
 pub use mpt::{
     AccountChange, AccountFields, NodeSet, SparseState, Trie, TrieError, TrieFault, TrieName,
 };
+pub use one_tx::OneTx;
+pub use recorder::Recorder;
+pub use state_item::{AccountValue, StateItem, StateKey, root_over};
+pub use stateless::{StatelessError, StatelessInput, StatelessOutput, execute_stateless};
+#[cfg(feature = "engine")]
+pub use trace::summary_line;
+pub use trace::{
+    Change, Effect, Step, StepOpening, TraceError, TraceLimits, TraceOptions, Tracer, verify_step,
+};
+pub use tracing::{BlockTracer, NoTracer};
 pub use transition::{
     StepsCommitment, TRACER_VERSION, TraceMode, TransitionContext, TransitionKind,
     TransitionOutcome, transition_hash,
 };
+pub use verify::{
+    BlockOutcome, Field, Mismatch, StateScope, Value, check_body, check_hash, check_outcome,
+};
+pub use witness::{
+    Ancestors, Claims, ExecutionWitness, HeaderFault, PreState, WitnessDb, WitnessError,
+    WitnessFailure,
+};
+#[cfg(feature = "engine")]
+pub use witness::{MAX_ITEM_LEN, MAX_ITEMS, WitnessFormatError};

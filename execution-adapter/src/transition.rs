@@ -43,7 +43,7 @@ pub enum TraceMode {
 /// | `input_hash` | of nothing | of the calldata | of RLP(\[withdrawals, requests\]) | of the calldata |
 ///
 /// The other fields of block-begin and block-end are zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TransitionContext {
     /// EIP-155 chain id.
     pub chain_id: u64,
@@ -69,7 +69,7 @@ pub struct TransitionContext {
 
 /// What came of it. Of a block-end: gas used by the block, receipts root as `output_hash`, hash
 /// of the logs bloom as `logs_hash`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TransitionOutcome {
     /// 1 success, 0 revert, 2 and up: halted, for the reason that docs/FORMAT.md lists.
     pub status: u8,

@@ -4,18 +4,23 @@
 //! | target | claim |
 //! |---|---|
 //! | `decode_*` | never panics, and whatever decodes encodes to the same bytes |
+//! | `decode_words`, `decode_snapshot` | never panic, and take no more memory than they may |
+//! | `decode_execution_witness` | never panics, and what is read keeps the limits |
+//! | `sparse_trie` | over any nodes: never panics, and what was read or written is read again |
 //! | `verify` | what verification accepts, an oracle that knows the whole log accepts too |
 #![forbid(unsafe_code)]
 
 mod decode;
+mod execution;
 mod oracle;
 pub mod seeds;
+mod snapshot;
 
 /// A fuzz target: it panics when its claim fails.
 pub type Target = fn(&[u8]);
 
 /// All targets by name, which is also the name of their corpus folder.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("decode_head", decode::head),
     ("decode_inclusion", decode::inclusion),
     ("decode_range", decode::range),
@@ -28,7 +33,11 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("decode_erigon_witness", decode::erigon_witness),
     ("decode_erigon_range_witness", decode::erigon_range_witness),
     ("decode_json", decode::json),
+    ("decode_execution_witness", execution::witness),
+    ("sparse_trie", execution::trie),
     ("verify", oracle::verify),
+    ("decode_words", snapshot::words),
+    ("decode_snapshot", snapshot::snapshot),
 ];
 
 /// Runs the target called `name`.

@@ -102,6 +102,7 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
             }
         }
     }
+    seeds.extend(crate::snapshot::seeds());
     for (log, log_number) in STATES.iter().zip(0u8..) {
         for (shift, key) in [(0, 8), (0, 9), (1, 40), (20, 80), (21, 81), (40, 240)] {
             let at = u64::from(shift).checked_sub(1).map(TxNum);
@@ -118,5 +119,6 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
             }
         }
     }
+    seeds.extend(crate::execution::seeds());
     seeds
 }

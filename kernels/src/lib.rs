@@ -45,6 +45,9 @@
 //! Keccak profile absorbs a leaf at once, so its chain runs at the speed of one message. BLAKE3
 //! takes it in two blocks, of which only the second knows that hash: the first goes in lanes.
 //!
+//! [`Keccak256::hash_messages`] takes messages of any length, such as the nodes of Ethereum's tries:
+//! block by block in the same lanes, messages of about the same length beside each other.
+//!
 //! # Choice at run time
 //!
 //! [`KeccakKernel`] and [`Blake3Kernel`] name the ways there are. `new()` takes the fastest that

@@ -348,6 +348,45 @@ fn an_output_of_the_wrong_length_panics() {
     }
 }
 
+fn check_messages(messages: &[&[u8]]) {
+    let expected: Vec<Digest> = messages
+        .iter()
+        .map(|message| tiny_keccak256(&[message]))
+        .collect();
+    for kernel in KeccakKernel::available() {
+        let hasher = Keccak256::with_kernel(kernel).expect("it is available");
+        let mut out = vec![[0; 32]; messages.len()];
+        hasher.hash_messages(messages, &mut out);
+        assert_eq!(out, expected, "{kernel:?}, {} messages", messages.len());
+    }
+}
+
+#[test]
+fn messages_of_every_length_and_number_equal_the_reference() {
+    let bytes = Batch::<1>::random(31, 0, 30_000);
+    let bytes = bytes.messages().as_flattened();
+    // Around the edges of a block of 136 bytes, and codes of 24 KiB.
+    let lengths = [
+        0, 1, 7, 8, 32, 64, 127, 134, 135, 136, 137, 271, 272, 273, 532, 544, 24_576,
+    ];
+    for start in 0..lengths.len() {
+        for count in 0..=20 {
+            let lengths = lengths.iter().cycle().skip(start).take(count).enumerate();
+            let messages = lengths.map(|(at, len)| &bytes[at..at + len]);
+            check_messages(&messages.collect::<Vec<_>>());
+        }
+    }
+    let all: Vec<&[u8]> = (0..600).map(|len| &bytes[len..2 * len]).collect();
+    check_messages(&all);
+    for kernel in KeccakKernel::available() {
+        let hasher = Keccak256::with_kernel(kernel).expect("it is available");
+        for (count, room) in [(0, 1), (1, 0), (9, 8)] {
+            let call = || hasher.hash_messages(&vec![&[][..]; count], &mut vec![[0; 32]; room]);
+            assert!(catch_unwind(call).is_err(), "{kernel:?}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 64,
@@ -369,5 +408,12 @@ proptest! {
             check_nodes(&name, &*hasher, tag, &Batch::random(seed, offset, count));
             check_chain(&name, &*hasher, previous, &Batch::random(seed, offset, count));
         }
+    }
+
+    #[test]
+    fn any_messages_equal_the_reference(
+        messages in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..700), 0..40),
+    ) {
+        check_messages(&messages.iter().map(Vec::as_slice).collect::<Vec<_>>());
     }
 }

@@ -1,4 +1,5 @@
-//! Keccak-256 of messages that fit one permutation (at most 135 bytes), in safe portable Rust.
+//! Keccak-256 in safe portable Rust, first of all of messages that fit one permutation (at most 135
+//! bytes).
 //!
 //! Every message of the Keccak profile is that short: a leaf has 128 bytes, a node 65, a head 111.
 //! The fixed length buys three things over a general sponge: no buffer, constant padding, and a
@@ -43,7 +44,7 @@ pub const ROUND_CONSTANTS: [u64; 24] = [
 ];
 
 /// Bytes absorbed by one permutation of Keccak-256.
-const RATE: usize = 136;
+pub const RATE: usize = 136;
 
 /// Keccak-256 of `message`, which must leave room for the padding.
 ///
@@ -93,6 +94,42 @@ pub fn permute_short(mut state: [u64; 25]) -> [u64; 4] {
     let [d0, d1, d2, d3, ..] =
         full_round(full_round(state, ROUND_CONSTANTS[22]), ROUND_CONSTANTS[23]);
     [d0, d1, d2, d3]
+}
+
+/// Keccak-256 of a message of any length, as Ethereum hashes trie nodes and codes.
+#[inline(always)]
+#[must_use]
+pub fn keccak256(message: &[u8]) -> Digest {
+    let mut state = [0u64; 25];
+    let (blocks, rest) = message.as_chunks::<RATE>();
+    for block in blocks {
+        state = permute(absorbed(state, block));
+    }
+    let mut last = [0u8; RATE];
+    for (byte, copy) in last.iter_mut().zip(rest.iter().chain(&[0x01])) {
+        *byte = *copy;
+    }
+    last[RATE - 1] |= 0x80;
+    digest_bytes(permute_short(absorbed(state, &last)))
+}
+
+/// The state with a block absorbed, before it is permuted.
+#[inline(always)]
+fn absorbed(mut state: [u64; 25], block: &[u8; RATE]) -> [u64; 25] {
+    for (word, bytes) in state.iter_mut().zip(block.as_chunks::<8>().0) {
+        *word ^= u64::from_le_bytes(*bytes);
+    }
+    state
+}
+
+/// Keccak-f\[1600\], all 25 words.
+#[inline(always)]
+fn permute(mut state: [u64; 25]) -> [u64; 25] {
+    for [even, odd] in ROUND_CONSTANTS.as_chunks::<2>().0 {
+        state = full_round(state, *even);
+        state = full_round(state, *odd);
+    }
+    state
 }
 
 /// One round: theta, then rho, pi and chi row by row, then iota.
@@ -223,5 +260,14 @@ mod tests {
         check::<128>();
         check::<134>();
         check::<135>();
+    }
+
+    #[test]
+    fn a_message_of_any_length_equals_tiny_keccak() {
+        let message: alloc::vec::Vec<u8> = (0..1000u32).map(|i| (i * i % 251) as u8).collect();
+        for len in (0..300).chain([407, 408, 409, 532, 544, 1000]) {
+            let message = &message[..len];
+            assert_eq!(keccak256(message), reference(message), "{len} bytes");
+        }
     }
 }

@@ -67,6 +67,7 @@ impl Writer {
         self.state.blocks.push(block_end(&head));
         observe::appended(block.leaves.len());
         self.sync_if_due()?;
+        self.rotate_if_due()?;
         self.seal_if_due()?;
         self.seal_entries_if_due()?;
         Ok(head)

@@ -8,8 +8,9 @@ use crate::open::{Opened, create_files, recover_state};
 use crate::options::Options;
 use crate::staged::{Staged, StagedBlock};
 use crate::state::State;
+use crate::tx_index::SharedIndex;
 use crate::view::View;
-use crate::writer::Writer;
+use crate::writer::{Writer, start_feeder};
 use qmtree_proofs::{Head, LeafPayload};
 use qmtree_storage::{
     Disk, Identity, JournalWriter, RealDisk, lock_database, read_database_header,
@@ -32,6 +33,16 @@ pub struct Db {
 #[derive(Clone, Debug)]
 pub struct Reader {
     state: Arc<RwLock<Arc<State>>>,
+}
+
+/// How far an index of transactions is. The log has the answers that it lacks, only slower.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct TxIndexStatus {
+    /// Leaves of the log that are in the index.
+    pub leaf_count: u64,
+    /// Why it is not used any more, if it failed. [`Db::reindex`] makes another.
+    pub error: Option<Arc<Error>>,
 }
 
 impl Reader {
@@ -111,10 +122,21 @@ impl Db {
         let opened = Opened::new(disk, dir, identity);
         let recovered = observe::recover(dir, || recover_state(&opened))?;
         opened.remove_orphans(&recovered.orphans)?;
-        let journal = JournalWriter::resume(Arc::clone(&opened.disk), recovered.journal)?;
-        let shared = Reader::new(recovered.state.clone());
-        observe::published(&recovered.state, Some(journal.file_len()));
-        let writer = Writer::new(opened.clone(), options, lock, journal, recovered.state);
+        let mut journal = JournalWriter::resume(Arc::clone(&opened.disk), recovered.journal)?;
+        // A segment may have been written, and the process ended before its leaves' files went.
+        journal.remove_until(recovered.state.sealed_leaves())?;
+        let index = Arc::new(SharedIndex::open(&opened, options.tx_index));
+        let state = State {
+            tx_index: Some(Arc::clone(&index)),
+            ..recovered.state
+        };
+        let feeder = start_feeder(&index)?;
+        if let Some(feeder) = &feeder {
+            feeder.feed(state.clone(), None);
+        }
+        let shared = Reader::new(state.clone());
+        observe::published(&state, Some(journal.file_len()));
+        let writer = Writer::new(opened.clone(), options, lock, journal, state, feeder);
         Ok(Self {
             shared,
             writer: Some(writer),
@@ -141,6 +163,27 @@ impl Db {
         })
     }
 
+    /// A reader of a state that was made elsewhere.
+    pub(crate) fn reading(opened: Opened, state: State) -> Self {
+        Self {
+            shared: Reader::new(state),
+            writer: None,
+            opened,
+        }
+    }
+
+    pub(crate) fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    /// Runs a writing operation and publishes the state after it; for the modules beside this one.
+    pub(crate) fn write_with<T>(
+        &mut self,
+        operation: impl FnOnce(&mut Writer) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.write(operation)
+    }
+
     /// Whose database this is.
     #[must_use]
     pub fn identity(&self) -> Identity {
@@ -163,6 +206,29 @@ impl Db {
     #[must_use]
     pub fn head(&self) -> Head {
         self.shared.state().head
+    }
+
+    /// How the index of transactions is doing.
+    #[must_use]
+    pub fn tx_index(&self) -> TxIndexStatus {
+        let state = self.shared.state();
+        let index = state.tx_index.as_ref();
+        TxIndexStatus {
+            leaf_count: index.map_or(0, |index| index.covered().leaf_count),
+            error: index.and_then(|index| index.error()),
+        }
+    }
+
+    /// Builds the index of transactions anew from the log, and waits until it holds all of it.
+    ///
+    /// Costs about a microsecond per transaction. The log is not changed; lookups go on, and
+    /// search it meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Index`] or [`Error::Reindex`] if it cannot be built, [`Error::Journal`] if the disk
+    /// fails, and [`Error::Poisoned`] from then on.
+    pub fn reindex(&mut self) -> Result<(), Error> {
+        self.write(Writer::reindex)
     }
 
     /// Leaves that are in sealed segments; the others are in the journal.
@@ -333,8 +399,8 @@ fn retry<T>(read: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
     for _ in 1..READ_ONLY_TRIES {
         match read() {
             // Other errors of a checkpoint are about its target, not about what is read.
-            Err(Error::Checkpoint(error)) if !error.is_missing_file() => return Err(error.into()),
-            Err(_) => std::thread::yield_now(),
+            Err(Error::Checkpoint(error)) if error.is_missing_file() => std::thread::yield_now(),
+            Err(error) if error.may_be_of_a_writer() => std::thread::yield_now(),
             done => return done,
         }
     }

@@ -1,12 +1,16 @@
 //! Why the engine refused or failed.
 
+use crate::snapshot::SnapshotRefusal;
 use qmtree_proofs::state::{BatchError, EntryError, EntryId};
 use qmtree_proofs::{ProveError, ShapeError, TxNum};
+use qmtree_storage::snapshot::SnapshotError;
 use qmtree_storage::{
-    CheckpointError, EntrySegmentError, HeaderError, JournalError, LockError, SegmentError,
+    CheckpointError, Damage, EntrySegmentError, HeaderError, IndexError, JournalError, LockError,
+    SegmentError,
 };
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Why an operation on a database failed.
 ///
@@ -66,6 +70,16 @@ pub enum Error {
         tx_num: TxNum,
         /// Leaves in the log.
         leaf_count: u64,
+    },
+    /// A leaf of which only a twig root is left, of a log that started from roots.
+    #[error(
+        "the block of leaf {tx_num} is not known: this log started from roots before {earliest}"
+    )]
+    NoBlockOf {
+        /// The leaf asked for.
+        tx_num: TxNum,
+        /// The first leaf whose block is known.
+        earliest: TxNum,
     },
     /// A block too old to unwind to: the leaves after it are sealed.
     #[error("cannot unwind to block {block_number}: {earliest} is the earliest still possible")]
@@ -200,12 +214,32 @@ pub enum Error {
     /// A segment.
     #[error(transparent)]
     Segment(#[from] SegmentError),
+    /// A snapshot file.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// Snapshot files that are whole and do not make up the log that they should.
+    #[error(transparent)]
+    Refused(#[from] SnapshotRefusal),
     /// A segment of the state log.
     #[error(transparent)]
     EntrySegment(#[from] EntrySegmentError),
     /// A checkpoint, and where it should go.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The index of transactions. The log is whole without it.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The index of transactions could not be built.
+    #[error("the index could not be built; the log is whole without it")]
+    Reindex(#[source] Arc<Self>),
+    /// The operating system gave no thread.
+    #[error("cannot start a thread to {action}")]
+    Thread {
+        /// What the thread was for.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The operating system refused.
     #[error("{}: cannot {action}", path.display())]
     Io {
@@ -216,6 +250,28 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl Error {
+    /// True if a writer at work in another process can be the reason: files that went, or came,
+    /// between their listing and their reading.
+    pub(crate) fn may_be_of_a_writer(&self) -> bool {
+        let is_gone = |source: &io::Error| source.kind() == io::ErrorKind::NotFound;
+        match self {
+            Self::MissingLeaves { .. }
+            | Self::Journal(
+                JournalError::Missing { .. }
+                | JournalError::Damaged {
+                    damage: Damage::Gap { .. },
+                    ..
+                },
+            )
+            | Self::Segment(SegmentError::Gap { .. }) => true,
+            Self::Journal(JournalError::Io { source, .. })
+            | Self::Segment(SegmentError::Io { source, .. }) => is_gone(source),
+            _ => false,
+        }
+    }
 }
 
 fn blocks(first: Option<u64>, last: Option<u64>) -> String {
@@ -231,5 +287,58 @@ impl From<ProveError<Error>> for Error {
             ProveError::Source(error) => error,
             ProveError::Shape(shape) => Self::Shape(shape),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_writer_can_cause_is_looked_at_again() {
+        let path = || PathBuf::from("a");
+        let io = |kind: io::ErrorKind| io::Error::from(kind);
+        let journal = |kind| JournalError::Io {
+            path: path(),
+            action: "read",
+            source: io(kind),
+        };
+        let segment = |kind| SegmentError::Io {
+            path: path(),
+            action: "map",
+            source: io(kind),
+        };
+        let damaged = |damage| JournalError::Damaged {
+            path: path(),
+            offset: 0,
+            damage,
+        };
+        let gap = Damage::Gap {
+            found: 7,
+            expected: 5,
+        };
+        let again: [Error; 5] = [
+            journal(io::ErrorKind::NotFound).into(),
+            segment(io::ErrorKind::NotFound).into(),
+            damaged(gap).into(),
+            JournalError::Missing { folder: path() }.into(),
+            Error::MissingLeaves {
+                path: path(),
+                journal: 3,
+                sealed: 2,
+            },
+        ];
+        let never: [Error; 5] = [
+            journal(io::ErrorKind::PermissionDenied).into(),
+            segment(io::ErrorKind::Other).into(),
+            damaged(Damage::Body { seq: 3 }).into(),
+            SegmentError::UnknownName { path: path() }.into(),
+            Error::Check {
+                what: "the root",
+                tx_num: TxNum(0),
+            },
+        ];
+        assert!(again.iter().all(Error::may_be_of_a_writer));
+        assert!(!never.iter().any(Error::may_be_of_a_writer));
     }
 }

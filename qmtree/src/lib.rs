@@ -28,6 +28,7 @@
 //! append_block -> journal (commit point, one record per block)
 //!                 tail: unsealed twigs, in memory          <- unwind_to drops from here
 //!                 segments: complete twigs, mapped files    <- prune_to drops from here
+//!                 index: transaction hash -> txNum, derived, fed behind it all
 //! ```
 //!
 //! A block exists once its journal record is whole, and survives a power loss once the record is
@@ -54,25 +55,28 @@ mod checkpoint;
 mod commit;
 mod db;
 mod error;
+mod feeder;
 mod observe;
 mod open;
 mod options;
 mod seal;
 mod sealed;
 mod shared_vec;
+pub mod snapshot;
 mod staged;
 mod state;
 mod state_log;
 mod tail;
+mod tx_index;
 mod upper_tree;
 mod view;
 mod writer;
 
 pub use block::Block;
-pub use db::{Db, Reader};
+pub use db::{Db, Reader, TxIndexStatus};
 pub use error::Error;
 pub use observe::describe_metrics;
-pub use options::{Durability, Options};
+pub use options::{Durability, Options, TxIndex};
 pub use qmtree_proofs as proofs;
 pub use qmtree_storage::Identity;
 pub use staged::StagedBlock;

@@ -186,17 +186,12 @@ pub(crate) fn recover_state(opened: &Opened) -> Result<RecoveredState, Error> {
     replay.state.state_log = StateLog::from_segments(entry_segments)?;
     replay.load(listing.segments);
     let journal = recover(&**disk, &opened.journal, *identity, |_, record| {
+        replay.check_place(opened, &record)?;
         replay.apply(&record);
         Ok::<(), Error>(())
     })?;
-    let (journal_start, sealed) = (journal.base.head.leaf_count, replay.state.sealed_leaves());
-    if journal_start > sealed {
-        return Err(Error::MissingLeaves {
-            path: opened.dir.clone(),
-            journal: journal_start,
-            sealed,
-        });
-    }
+    let journal_start = journal.base.head.leaf_count;
+    replay.check_start(opened, journal_start)?;
     let sealed = replay.state.state_log.sealed_entries();
     if journal.base.head.entry_count > sealed {
         return Err(Error::MissingEntries {
@@ -249,6 +244,27 @@ impl Replay {
             sealed.push(Arc::new(segment));
         }
         self.state.last_leaf_hash = self.sealed_end;
+    }
+
+    /// Before any leaf of a record is hashed: there must be nothing between it and the leaves that
+    /// are here.
+    fn check_place(&self, opened: &Opened, record: &JournalRecord<'_>) -> Result<(), Error> {
+        match *record {
+            JournalRecord::Block { first_tx_num, .. } => self.check_start(opened, first_tx_num),
+            JournalRecord::Unwind { .. } => Ok(()),
+        }
+    }
+
+    fn check_start(&self, opened: &Opened, journal: u64) -> Result<(), Error> {
+        let sealed = self.state.sealed_leaves();
+        if journal <= self.state.head.leaf_count.max(sealed) {
+            return Ok(());
+        }
+        Err(Error::MissingLeaves {
+            path: opened.dir.clone(),
+            journal,
+            sealed,
+        })
     }
 
     fn apply(&mut self, record: &JournalRecord<'_>) {

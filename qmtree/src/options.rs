@@ -17,6 +17,28 @@ pub enum Durability {
     Buffered,
 }
 
+/// Where the index lies that finds leaves by the hash of their transaction
+/// ([`View::tx_nums_of`](crate::View::tx_nums_of)).
+///
+/// The log holds all that is in it, so it may be deleted, and lookups work without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TxIndex {
+    /// Nowhere: a lookup searches the log, 8 bytes a leaf.
+    Off,
+    /// In memory: 20 to 40 bytes a transaction, and built anew, behind everything else, whenever
+    /// the database is opened.
+    Memory,
+    /// In the folder of the database, 19 bytes a transaction, where the crate is built with feature
+    /// `rocksdb` and the disk is that of the operating system; else in memory.
+    Disk,
+}
+
+impl TxIndex {
+    /// True if the crate is built with feature `rocksdb`, so that [`Disk`](Self::Disk) is what it says.
+    pub const HAS_DISK: bool = cfg!(feature = "rocksdb");
+}
+
 /// Options of an open database. None of them changes a root or a sealed file's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,6 +53,8 @@ pub struct Options {
     pub journal_file_len_bytes: u64,
     /// Hash nodes and write files on a second thread, beside the chain of leaves.
     pub parallel: bool,
+    /// Where the index of transactions lies.
+    pub tx_index: TxIndex,
 }
 
 impl Default for Options {
@@ -42,6 +66,7 @@ impl Default for Options {
             segment_twigs: 64,
             journal_file_len_bytes: 64 << 20,
             parallel: true,
+            tx_index: TxIndex::Disk,
         }
     }
 }
@@ -88,6 +113,12 @@ impl Options {
             journal_file_len_bytes,
             ..self
         }
+    }
+
+    /// Sets [`tx_index`](Self::tx_index).
+    #[must_use]
+    pub fn with_tx_index(self, tx_index: TxIndex) -> Self {
+        Self { tx_index, ..self }
     }
 
     /// Sets [`parallel`](Self::parallel).

@@ -35,10 +35,28 @@ impl<T: Send + 'static> Sealing<T> {
         parallel: bool,
     ) -> Result<Self, Error> {
         if parallel {
-            Ok(Self::Running(Some(std::thread::spawn(job))))
+            let thread = std::thread::Builder::new().name("qmtree-seal".to_owned());
+            let thread = thread.spawn(job).map_err(|source| Error::Thread {
+                action: "seal a segment",
+                source,
+            })?;
+            Ok(Self::Running(Some(thread)))
         } else {
             job().map(|segment| Self::Written(Some(segment)))
         }
+    }
+
+    /// True if waiting for it takes no time.
+    fn is_done(&self) -> bool {
+        match self {
+            Self::Running(thread) => thread.as_ref().is_none_or(JoinHandle::is_finished),
+            Self::Written(_) => true,
+        }
+    }
+
+    /// What was written, kept until it is waited for again.
+    fn ended(self) -> Result<Self, Error> {
+        self.wait().map(|written| Self::Written(Some(written)))
     }
 
     fn wait(mut self) -> Result<T, Error> {
@@ -139,19 +157,20 @@ impl Writer {
             }
             self.finish_sealing_leaves()?;
             self.touch();
-            self.sync_or_rotate()?;
+            self.sync()?;
             let job = self.next_job();
             self.sealing = Some(Sealing::start(|| job.run(), self.options.parallel)?);
         }
     }
 
-    /// Makes the journal durable, and begins a new file if this one is long: only then can it go
-    /// later.
-    fn sync_or_rotate(&mut self) -> Result<(), Error> {
-        if self.journal.file_len() >= self.options.journal_file_len_bytes {
-            observe::sync(|| self.journal.rotate())?;
-        } else {
-            self.sync_journal()?;
+    /// Fails if a segment that was being written could not be. One that was written stays as it is:
+    /// when it becomes part of the state is for the blocks to decide.
+    pub(crate) fn check_sealing(&mut self) -> Result<(), Error> {
+        if let Some(sealing) = self.sealing.take_if(|sealing| sealing.is_done()) {
+            self.sealing = Some(sealing.ended()?);
+        }
+        if let Some(sealing) = self.entry_sealing.take_if(|sealing| sealing.is_done()) {
+            self.entry_sealing = Some(sealing.ended()?);
         }
         Ok(())
     }
@@ -172,7 +191,7 @@ impl Writer {
             }
             self.finish_sealing_entries()?;
             self.touch();
-            self.sync_or_rotate()?;
+            self.sync()?;
             let (log, opened) = (self.state.state_log.clone(), self.opened.clone());
             let job = move || {
                 let Opened {
@@ -200,7 +219,7 @@ impl Writer {
     }
 
     /// Unlinks journal files of which everything is sealed.
-    fn remove_journal_files(&mut self) -> Result<(), Error> {
+    pub(crate) fn remove_journal_files(&mut self) -> Result<(), Error> {
         let State { state_log, .. } = &self.state;
         let (leaves, entries) = (self.state.sealed_leaves(), state_log.sealed_entries());
         self.journal.remove_sealed(leaves, entries)?;

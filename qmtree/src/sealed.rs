@@ -1,5 +1,6 @@
 //! The sealed segments, contiguous from twig 0.
 
+use crate::snapshot::SnapshotStore;
 use qmtree_proofs::{Digest, TwigId};
 use qmtree_storage::{BlockEnd, Segment};
 use std::sync::Arc;
@@ -11,9 +12,24 @@ pub(crate) struct Sealed {
     /// Number after the last block that the segments up to here list. A segment inside a block
     /// larger than itself lists none.
     block_ends: Vec<u64>,
+    /// In place of segments: the files of a snapshot that is read where it lies.
+    snapshot: Option<Arc<SnapshotStore>>,
 }
 
 impl Sealed {
+    /// Twigs that stay in the files of a snapshot.
+    pub(crate) fn in_snapshot(store: Arc<SnapshotStore>) -> Self {
+        Self {
+            snapshot: Some(store),
+            ..Self::default()
+        }
+    }
+
+    /// The files of a snapshot, if there are no segments for that reason.
+    pub(crate) fn snapshot(&self) -> Option<&SnapshotStore> {
+        self.snapshot.as_deref()
+    }
+
     pub(crate) fn push(&mut self, segment: Arc<Segment>) {
         let listed = segment.blocks();
         let end = if listed.is_empty() {
@@ -37,6 +53,9 @@ impl Sealed {
     }
 
     pub(crate) fn twig_count(&self) -> u64 {
+        if let Some(snapshot) = self.snapshot() {
+            return snapshot.twig_count();
+        }
         self.segments
             .last()
             .map_or(0, |segment| segment.twigs().end.0)
@@ -44,6 +63,9 @@ impl Sealed {
 
     /// Hash of the last sealed leaf; zero if there is none.
     pub(crate) fn end(&self) -> Digest {
+        if let Some(snapshot) = self.snapshot() {
+            return snapshot.end();
+        }
         self.segments
             .last()
             .map_or([0; 32], |segment| segment.end())
@@ -54,8 +76,28 @@ impl Sealed {
         self.block_ends.last().copied().unwrap_or(0)
     }
 
+    /// The file of roots that the log started from, if leaves are still missing.
+    pub(crate) fn roots(&self) -> Option<&Arc<Segment>> {
+        self.segments.first().filter(|segment| segment.is_roots())
+    }
+
+    /// First leaf whose block is known: the first there is, unless the log started from roots.
+    pub(crate) fn blocks_from(&self) -> u64 {
+        if let Some(snapshot) = self.snapshot() {
+            return snapshot.blocks_from();
+        }
+        let roots = self
+            .segments
+            .iter()
+            .take_while(|segment| segment.is_roots());
+        roots.last().map_or(0, |segment| segment.leaves().end.0)
+    }
+
     /// Number of the first block listed.
     pub(crate) fn first_block(&self) -> Option<u64> {
+        if let Some(snapshot) = self.snapshot() {
+            return snapshot.first_block();
+        }
         let mut listed = self.segments.iter().map(|segment| segment.blocks());
         listed
             .find(|blocks| !blocks.is_empty())

@@ -12,12 +12,14 @@ use crate::sealed::Sealed;
 use crate::shared_vec::SharedVec;
 use crate::state_log::StateLog;
 use crate::tail::{Leaves, TWIG_LEN, TailTwig};
+use crate::tx_index::SharedIndex;
 use crate::upper_tree::UpperTree;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{
     Digest, Frontier, Head, Leaf, LeafPayload, TWIG_LEAVES, TWIG_LEVEL, TwigId, TxNum,
 };
+use qmtree_storage::snapshot::SnapshotBlock;
 use qmtree_storage::{BlockEnd, Group, Segment, Tag};
 use std::sync::Arc;
 
@@ -36,6 +38,10 @@ pub(crate) struct State {
     /// Ends of the blocks that end after the sealed leaves, or that no segment lists.
     pub(crate) blocks: SharedVec<BlockEnd>,
     pub(crate) state_log: StateLog,
+    /// Unwinds since the database was opened: tells an index which fork this is of.
+    pub(crate) unwinds: u64,
+    /// Finds leaves by their transaction, if there is one.
+    pub(crate) tx_index: Option<Arc<SharedIndex>>,
 }
 
 impl State {
@@ -50,6 +56,8 @@ impl State {
             upper: Arc::default(),
             blocks: SharedVec::default(),
             state_log: StateLog::default(),
+            unwinds: 0,
+            tx_index: None,
         }
     }
 
@@ -137,22 +145,61 @@ impl State {
             Some(first) if block_number >= first => usize::try_from(block_number - first)
                 .ok()
                 .and_then(|i| self.blocks.get(i).copied()),
-            _ => self.sealed.block_end(block_number),
+            _ => match self
+                .sealed
+                .snapshot()
+                .map(|files| files.block(block_number))
+            {
+                None => self.sealed.block_end(block_number),
+                Some(block) => block.map(|block| self.with_root(block)).transpose()?,
+            },
         };
-        found.ok_or_else(|| Error::NoSuchBlock {
+        found.ok_or_else(|| self.no_block(block_number))
+    }
+
+    /// Snapshots leave out the roots of blocks: they follow.
+    fn with_root(&self, block: SnapshotBlock) -> Result<BlockEnd, Error> {
+        let hasher = Hasher::new(self.head.profile);
+        Ok(BlockEnd {
+            leaf_count: block.leaf_count,
+            root: self.root_of(&hasher, block.leaf_count)?,
+            entry_count: block.entry_count,
+            state_root: block.state_root,
+        })
+    }
+
+    /// Leaves after a block, without its root.
+    fn block_leaf_count(&self, block_number: u64) -> Result<u64, Error> {
+        let in_tail = self
+            .first_tail_block()
+            .is_some_and(|first| block_number >= first);
+        match self.sealed.snapshot() {
+            Some(files) if !in_tail => {
+                let block = files.block(block_number);
+                let block = block.ok_or_else(|| self.no_block(block_number))?;
+                Ok(block.leaf_count)
+            }
+            _ => Ok(self.block_end(block_number)?.leaf_count),
+        }
+    }
+
+    fn no_block(&self, block_number: u64) -> Error {
+        Error::NoSuchBlock {
             block_number,
             first: self.first_block(),
             last: self.any_block.then_some(self.head.block_number),
-        })
+        }
     }
 
     /// First leaf of a block: where the one before it ends.
     pub(crate) fn block_start(&self, block_number: u64) -> Result<u64, Error> {
-        self.block_end(block_number)?;
+        self.block_leaf_count(block_number)?;
         match block_number.checked_sub(1) {
             Some(parent) if self.first_block().is_some_and(|first| first <= parent) => {
-                Ok(self.block_end(parent)?.leaf_count)
+                self.block_leaf_count(parent)
             }
+            // Of a log that started from roots, the first block that is known began before.
+            Some(parent) if self.sealed.blocks_from() > 0 => Err(self.no_block(parent)),
             _ => Ok(0),
         }
     }
@@ -160,19 +207,29 @@ impl State {
     /// The block that a leaf belongs to: the first that ends after it.
     pub(crate) fn block_of(&self, tx_num: TxNum) -> Result<u64, Error> {
         self.check_leaf(tx_num)?;
+        let earliest = TxNum(self.sealed.blocks_from());
+        if tx_num < earliest {
+            return Err(Error::NoBlockOf { tx_num, earliest });
+        }
         let (mut low, mut high) = (
             self.first_block().unwrap_or_default(),
             self.head.block_number,
         );
         while low < high {
             let middle = low + (high - low) / 2;
-            if self.block_end(middle)?.leaf_count > tx_num.0 {
+            if self.block_leaf_count(middle)? > tx_num.0 {
                 high = middle;
             } else {
                 low = middle + 1;
             }
         }
         Ok(low)
+    }
+
+    /// True if the leaf is sealed and was dropped.
+    pub(crate) fn is_pruned(&self, tx_num: TxNum) -> bool {
+        let segment = self.sealed.segment_of(tx_num.twig_id());
+        segment.is_some_and(|segment| segment.is_pruned())
     }
 
     pub(crate) fn check_leaf(&self, tx_num: TxNum) -> Result<(), Error> {
@@ -184,8 +241,18 @@ impl State {
         }
     }
 
+    /// Refuses a leaf that is pruned. Some nodes over it are left, but no proof of it is made from
+    /// these: which ones work would depend on the sizes of blocks.
+    pub(crate) fn check_unpruned(&self, tx_num: TxNum) -> Result<(), Error> {
+        let twig = tx_num.twig_id();
+        match self.sealed.segment_of(twig) {
+            Some(segment) if segment.twigs().contains(&twig) => Ok(segment.check_unpruned(tx_num)?),
+            _ => Ok(()),
+        }
+    }
+
     /// A twig of the tail.
-    fn tail_twig(&self, twig: TwigId) -> Option<&TailTwig> {
+    pub(crate) fn tail_twig(&self, twig: TwigId) -> Option<&TailTwig> {
         let index = usize::try_from(twig.0.checked_sub(self.sealed_twigs())?).ok()?;
         match self.twigs.get(index) {
             Some(twig) => Some(twig),
@@ -223,12 +290,15 @@ impl<'a> Source<'a> {
             let index = usize::try_from(index & ((1 << depth) - 1)).map_err(|_| missing())?;
             return tail.node(level, index).copied().ok_or_else(missing);
         }
+        if let Some(files) = self.state.sealed.snapshot() {
+            return files.node(level, index);
+        }
         let segment = self.state.sealed.segment_of(twig).ok_or_else(missing)?;
         self.read_sealed(segment, level, index)
     }
 
     fn read_sealed(&self, segment: &Segment, level: u32, index: u64) -> Result<Digest, Error> {
-        if level >= qmtree_storage::GROUP_SHIFT {
+        if level >= qmtree_storage::GROUP_SHIFT || segment.is_pruned() {
             return Ok(segment.node(level, index)?);
         }
         let mut cached = self.group.borrow_mut();
@@ -254,6 +324,9 @@ impl<'a> Source<'a> {
             let index = usize::try_from(tx_num.index_in_twig()).map_err(|_| missing())?;
             return Ok(tail.tag(index));
         }
+        if let Some(files) = self.state.sealed.snapshot() {
+            return Ok(files.tag(tx_num));
+        }
         let segment = self.state.sealed.segment_of(twig).ok_or_else(missing)?;
         Ok(segment.tag(tx_num)?)
     }
@@ -265,6 +338,9 @@ impl<'a> Source<'a> {
         let missing = || Error::NoSuchLeaf { tx_num, leaf_count };
         let twig = tx_num.twig_id();
         let Some(tail) = self.state.tail_twig(twig) else {
+            if let Some(files) = self.state.sealed.snapshot() {
+                return files.leaf(tx_num);
+            }
             let segment = self.state.sealed.segment_of(twig).ok_or_else(missing)?;
             return Ok(segment.leaf(tx_num)?);
         };

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::observe;
 use crate::state::{Source, State};
+use crate::tx_index::tx_nums;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::state::{Entry, EntryId, StateProof};
@@ -10,6 +11,7 @@ use qmtree_proofs::{
     ConsistencyProof, Head, InclusionProof, Leaf, MultiProof, Prover, RangeProof, RangeWitness,
     TxNum, Witness,
 };
+use qmtree_storage::tag_of;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
@@ -111,7 +113,27 @@ impl View {
     /// As [`leaf`](Self::leaf).
     pub fn leaf_hash(&self, tx_num: TxNum) -> Result<B256, Error> {
         self.state.check_leaf(tx_num)?;
+        self.state.check_unpruned(tx_num)?;
         self.source().read(0, tx_num.0).map(B256::new)
+    }
+
+    /// The numbers of the leaves that a transaction made, ascending; none if there are none, or they
+    /// are pruned. Usually it is one.
+    ///
+    /// The log knows a transaction by the first eight bytes of its hash, and neither leaf nor head
+    /// commits to these: whoever needs to be sure compares the transaction itself with what the
+    /// leaf commits to. Another transaction comes up too if its hash begins with the same 64
+    /// bits: by chance once in thousands of millions of lookups, on purpose after 2^64 trials for
+    /// one that is given, or 2^32 for any two.
+    ///
+    /// Costs a few microseconds with an index ([`TxIndex`](crate::TxIndex)). What the index does not
+    /// cover, as it lags behind, or is off, or the database is open for reading only, is searched:
+    /// 8 bytes a leaf.
+    ///
+    /// # Errors
+    /// [`Error::Segment`] if tags that are needed are damaged.
+    pub fn tx_nums_of(&self, tx_hash: &B256) -> Result<Vec<TxNum>, Error> {
+        tx_nums(&self.state, tag_of(tx_hash))
     }
 
     /// The leaves of a range, in either direction.
@@ -130,6 +152,7 @@ impl View {
     /// [`Error::Segment`] if the leaf is pruned or damaged.
     pub fn prove_inclusion(&self, tx_num: TxNum, at: At) -> Result<InclusionProof, Error> {
         observe::prove("inclusion", 1, || {
+            self.state.check_unpruned(tx_num)?;
             Ok(self.prover_at(at)?.inclusion(tx_num)?)
         })
     }
@@ -149,6 +172,7 @@ impl View {
     /// As [`prove_inclusion`](Self::prove_inclusion); also if the range is empty.
     pub fn prove_range(&self, range: Range<TxNum>, at: At) -> Result<RangeProof, Error> {
         observe::prove("range", 1, || {
+            self.state.check_unpruned(range.start)?;
             Ok(self.prover_at(at)?.range(range.start, range.end)?)
         })
     }
@@ -175,7 +199,12 @@ impl View {
     /// # Errors
     /// As [`prove_inclusion`](Self::prove_inclusion); also if there are none or they do not ascend.
     pub fn prove_multi(&self, tx_nums: &[TxNum], at: At) -> Result<MultiProof, Error> {
-        observe::prove("multi", 1, || Ok(self.prover_at(at)?.multi(tx_nums)?))
+        observe::prove("multi", 1, || {
+            tx_nums
+                .iter()
+                .try_for_each(|tx_num| self.state.check_unpruned(*tx_num))?;
+            Ok(self.prover_at(at)?.multi(tx_nums)?)
+        })
     }
 
     /// Proves the position of each leaf by itself, on all threads of rayon's pool.
@@ -191,13 +220,16 @@ impl View {
             let prover = self.prover_at(at)?;
             tx_nums
                 .iter()
-                .map(|tx_num| Ok(prover.inclusion(*tx_num)?))
+                .map(|tx_num| {
+                    self.state.check_unpruned(*tx_num)?;
+                    Ok(prover.inclusion(*tx_num)?)
+                })
                 .collect::<Result<Vec<_>, Error>>()
         });
         Ok(parts.collect::<Result<Vec<_>, Error>>()?.concat())
     }
 
-    /// Proves that the log at an older block is a prefix of the log `at`.
+    /// Proves that the log at an older block is a prefix of the log `at`, pruned or not.
     ///
     /// # Errors
     /// [`Error::NoSuchBlock`]; [`Error::Shape`] if the older log is empty or not smaller.

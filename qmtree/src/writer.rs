@@ -2,12 +2,14 @@
 
 use crate::commit::Scratch;
 use crate::error::Error;
+use crate::feeder::{Feeder, lower};
 use crate::observe;
 use crate::open::Opened;
-use crate::options::{Durability, Options};
+use crate::options::{Durability, Options, TxIndex};
 use crate::seal::Sealing;
 use crate::staged::Staged;
 use crate::state::State;
+use crate::tx_index::{Content, SharedIndex};
 use crate::view::View;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
@@ -27,6 +29,10 @@ pub(crate) struct Writer {
     pub(crate) state: State,
     pub(crate) sealing: Option<Sealing<Segment>>,
     pub(crate) entry_sealing: Option<Sealing<EntrySegment>>,
+    /// None if there is no index, or it could not be opened.
+    feeder: Option<Feeder>,
+    /// The lowest block that was unwound to since the index was last fed.
+    unwound_to: Option<u64>,
     pub(crate) scratch: Scratch,
     /// One thread of our own: a pool that others use could wait for us while we wait for it.
     pub(crate) pool: Option<rayon::ThreadPool>,
@@ -44,6 +50,7 @@ impl Writer {
         lock: DatabaseLock,
         journal: JournalWriter,
         state: State,
+        feeder: Option<Feeder>,
     ) -> Self {
         let hasher = Hasher::new(state.head.profile);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1);
@@ -56,6 +63,8 @@ impl Writer {
             journal,
             state,
             sealing: None,
+            feeder,
+            unwound_to: None,
             entry_sealing: None,
             scratch: Scratch::default(),
             pool,
@@ -98,6 +107,7 @@ impl Writer {
         self.touched = false;
         // If it panics, nobody comes back here to say that all is well.
         self.poisoned = true;
+        self.check_sealing()?;
         let result = operation(self);
         self.poisoned = self.touched && result.is_err();
         if self.poisoned {
@@ -129,7 +139,7 @@ impl Writer {
     pub(crate) fn sync(&mut self) -> Result<(), Error> {
         self.touch();
         self.sync_journal()?;
-        self.unsynced_blocks = 0;
+        self.synced();
         Ok(())
     }
 
@@ -140,11 +150,54 @@ impl Writer {
         }
     }
 
+    /// Starts another journal file if the newest is long enough. Makes every block durable then.
+    pub(crate) fn rotate_if_due(&mut self) -> Result<(), Error> {
+        if self.journal.file_len() >= self.options.journal_file_len_bytes {
+            self.touch();
+            observe::sync(|| self.journal.rotate())?;
+            // The file that ends here may hold nothing but what is sealed.
+            self.remove_journal_files()?;
+            self.synced();
+        }
+        Ok(())
+    }
+
+    /// Everything is durable: the index may know it.
+    fn synced(&mut self) {
+        self.unsynced_blocks = 0;
+        if let Some(feeder) = &self.feeder {
+            feeder.feed(self.state.clone(), self.unwound_to.take());
+        }
+    }
+
+    /// Builds the index anew, and waits until it holds the whole log.
+    pub(crate) fn reindex(&mut self) -> Result<(), Error> {
+        self.attest()?;
+        // The log is written; what becomes of the index leaves it as it is.
+        self.touched = false;
+        let (kind, index) = (self.options.tx_index, self.state.tx_index.clone());
+        let Some(index) = index.filter(|_| kind != TxIndex::Off) else {
+            return Ok(());
+        };
+        self.feeder = None;
+        index.renew(&self.opened, kind)?;
+        self.feeder = start_feeder(&index)?;
+        self.synced();
+        if let Some(feeder) = &self.feeder {
+            feeder.wait();
+            feeder.flush()?;
+        }
+        match index.error() {
+            Some(error) => Err(Error::Reindex(error)),
+            None => Ok(()),
+        }
+    }
+
     /// Syncs, and leaves a record that says so.
     pub(crate) fn attest(&mut self) -> Result<(), Error> {
         self.touch();
         observe::sync(|| self.journal.attest())?;
-        self.unsynced_blocks = 0;
+        self.synced();
         Ok(())
     }
 
@@ -198,8 +251,11 @@ impl Writer {
         self.state.state_log = state_log;
         self.state.head = head;
         self.state.last_leaf_hash = last_leaf_hash.0;
+        self.state.unwinds += 1;
+        self.unwound_to = lower(self.unwound_to, Some(block_number));
         self.sync_if_due()?;
         observe::unwound(dropped);
+        self.rotate_if_due()?;
         Ok(head)
     }
 
@@ -229,6 +285,22 @@ impl Writer {
         self.run(|writer| {
             writer.finish_sealing()?;
             writer.attest()
-        })
+        })?;
+        if let Some(feeder) = self.feeder.take() {
+            feeder.finish(self.state.head.leaf_count);
+        }
+        Ok(())
     }
+}
+
+/// Starts to feed an index, if it is open.
+pub(crate) fn start_feeder(index: &Arc<SharedIndex>) -> Result<Option<Feeder>, Error> {
+    if !matches!(&*index.content(), Content::Open(_)) {
+        return Ok(None);
+    }
+    let feeder = Feeder::start(Arc::clone(index)).map_err(|source| Error::Thread {
+        action: "feed the index",
+        source,
+    })?;
+    Ok(Some(feeder))
 }

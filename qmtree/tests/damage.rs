@@ -479,11 +479,22 @@ fn foreign_files_are_left_alone_or_refused() {
             assert!(matches!(found, Found::Harmless), "{name}: {found:?}");
             assert_eq!(disk.content(&path).unwrap(), b"mine");
         }
-        let path = in_folder(folder, "anything.tmp");
-        let disk = fixture.with(&path, b"half".to_vec());
-        let found = examine(&fixture, &disk, "a temporary file");
+        let ours = [
+            "0000000000000000-0000000000000001.qms.tmp",
+            "0000000000000000.qmj.tmp",
+        ];
+        for name in ours {
+            let path = in_folder(folder, name);
+            let disk = fixture.with(&path, b"half".to_vec());
+            let found = examine(&fixture, &disk, "a temporary file");
+            assert!(matches!(found, Found::Harmless), "{found:?}");
+            assert_eq!(disk.content(&path), None, "a writer removes it");
+        }
+        let path = in_folder(folder, "letter.tmp");
+        let disk = fixture.with(&path, b"mine".to_vec());
+        let found = examine(&fixture, &disk, "a temporary file of somebody else's");
         assert!(matches!(found, Found::Harmless), "{found:?}");
-        assert_eq!(disk.content(&path), None, "a writer removes it");
+        assert_eq!(disk.content(&path).unwrap(), b"mine");
     }
     let unknown = in_folder("segments", "copy of 0.qms");
     let refused = open(&fixture.with(&unknown, b"?".to_vec())).unwrap_err();

@@ -11,7 +11,7 @@
 
 mod common;
 
-use common::{Rng, identity, leaves};
+use common::{Rng, identity, leaves, tx_hashes};
 use qmtree::proofs::{Digest, Frontier, Head, TreeHasher, TxNum};
 use qmtree::{At, Db, Durability, Error, Options};
 use qmtree_kernels::Hasher;
@@ -192,6 +192,11 @@ impl Model {
             let place = (i.0 - block.start) as usize;
             let expected = leaves(block.branch, at as u64, place + 1)[place];
             assert_eq!(view.leaf(i).unwrap().payload(), expected, "leaf {i}");
+            let count = (block.head.leaf_count - block.start) as usize;
+            let hash = tx_hashes(block.branch, at as u64, count)[place];
+            if !hash.is_zero() {
+                assert_eq!(view.tx_nums_of(&hash).unwrap(), [i], "{:?}", db.tx_index());
+            }
         }
         for _ in 0..4 {
             let Some(old) = self
@@ -255,7 +260,9 @@ fn write_until_killed(dir: &Path, seed: u64, mut highest: u64) -> Result<(), Err
         let blocks = db.view().blocks().map_or(0, |(_, last)| last + 1);
         let head = match step(seed, number, blocks, highest) {
             Step::Append { branch, count } => {
-                db.append_block(blocks, &leaves(branch, blocks, count))?
+                let hashes = tx_hashes(branch, blocks, count);
+                let leaves = leaves(branch, blocks, count);
+                db.append(&qmtree::Block::new(blocks, &leaves).with_tx_hashes(&hashes))?
             }
             Step::Unwind { keep } => db.unwind_to(keep - 1)?,
             Step::Prune { block } => db.prune_to(block).map(|_| db.head())?,
@@ -412,6 +419,7 @@ fn nothing_acknowledged_is_lost_when_the_writer_is_killed() {
         }
         println!("cycle {cycle}: {}", as_line(&db.head()));
         model.compare(&db, &mut rng);
+        assert!(db.tx_index().error.is_none(), "{:?}", db.tx_index());
         counts.sealed = counts.sealed.max(db.sealed_leaf_count());
     }
     println!("{counts:?}");

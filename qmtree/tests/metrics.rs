@@ -152,7 +152,10 @@ impl Recorder for Told {
 
 /// Name, level and fields of each span and event of the engine.
 #[derive(Clone, Debug, Default)]
-struct Traced(Arc<Mutex<BTreeSet<(&'static str, String, String, Vec<String>)>>>);
+struct Traced(Arc<Mutex<BTreeSet<Line>>>);
+
+/// Span or event, its name, level and fields.
+type Line = (&'static str, String, String, Vec<String>);
 
 #[derive(Default)]
 struct Message(String);
@@ -247,20 +250,11 @@ fn the_page_lists_what_is_emitted_and_nothing_else() {
     let rows = table("Metrics");
     assert!(rows.len() > 10);
     let page: BTreeMap<_, _> = rows.iter().map(|row| (row[0].clone(), row)).collect();
-    let names = |kinds: &BTreeMap<String, _>| kinds.keys().cloned().collect::<BTreeSet<_>>();
     let on_page: BTreeSet<_> = page.keys().cloned().collect();
     let found: BTreeSet<_> = emitted.kinds.keys().cloned().collect();
     assert_eq!(found, on_page);
-    assert_eq!(
-        names(
-            &described
-                .units
-                .iter()
-                .map(|(k, _)| (k.clone(), ()))
-                .collect()
-        ),
-        on_page
-    );
+    let with_units: BTreeSet<_> = described.units.keys().cloned().collect();
+    assert_eq!(with_units, on_page);
     for (name, row) in page {
         let (kind, labels) = &emitted.kinds[&name];
         assert_eq!((*kind, labels), (row[1].as_str(), &list(&row[3])), "{name}");

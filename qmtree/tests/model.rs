@@ -20,18 +20,26 @@ fn options() -> Options {
         .with_journal_file_len_bytes(300_000)
 }
 
-#[test]
-fn every_block_size_proves_and_reopens_after_every_block() {
-    for size in (1..=40).chain([
-        127, 128, 129, 511, 512, 513, 1000, 2047, 2048, 2049, 4095, 4096,
-    ]) {
+/// All small sizes, those around powers of two, and samples of the rest.
+fn sizes() -> impl Iterator<Item = u64> {
+    let powers = (6..13).flat_map(|bit| [(1 << bit) - 1, 1 << bit, (1 << bit) + 1]);
+    let samples = [100, 200, 300, 777, 1000, 1500, 3000, 3500, 4000];
+    let sizes = (1..=40).chain(powers).chain(samples);
+    sizes.filter(|size| *size <= 4096)
+}
+
+/// Appends blocks of each size behind a first one of `first` leaves, with a new opening for every
+/// block, and proves every leaf: those of a block as soon as it is there, all of them in the end.
+fn prove_and_reopen(profile: Profile, first: u64) {
+    for size in sizes() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("db");
-        let mut model = Model::new(Profile::Keccak256, 0);
-        drop(Db::create(&dir, identity(Profile::Keccak256), options()).unwrap());
-        for block in 0..5u64 {
+        let mut model = Model::new(profile, 0);
+        drop(Db::create(&dir, identity(profile), options()).unwrap());
+        let counts = [first, size, size, size, size, size];
+        for (block, count) in (0..).zip(counts) {
             let mut db = Db::open(&dir, options()).unwrap();
-            let leaves = leaves(0, model.leaf_count(), size);
+            let leaves = leaves(0, model.leaf_count(), count);
             let head = db.append_block(block, &leaves).unwrap();
             model.append(leaves);
             assert_eq!(Some(&head), model.heads.last());
@@ -39,10 +47,26 @@ fn every_block_size_proves_and_reopens_after_every_block() {
             let db = Db::open_read_only(&dir).unwrap();
             let view = db.view();
             assert_eq!(*view.head(), head);
-            let every = if size > 500 { 97 } else { 1 };
-            for i in (0..head.leaf_count).step_by(every).map(TxNum) {
+            assert_eq!(
+                head.leaf_count == 0,
+                head.root.is_zero(),
+                "a root from leaf 1 on"
+            );
+            let is_last = block + 1 == counts.len() as u64;
+            let from = if is_last { 0 } else { head.leaf_count - count };
+            for i in (from..head.leaf_count).map(TxNum) {
                 view.witness(i, At::Head).unwrap().verify(&head, i).unwrap();
             }
         }
     }
+}
+
+#[test]
+fn every_block_size_proves_and_reopens_after_every_block() {
+    prove_and_reopen(Profile::Keccak256, 0);
+}
+
+#[test]
+fn every_block_size_proves_and_reopens_across_the_end_of_a_twig() {
+    prove_and_reopen(Profile::Blake3, 2047);
 }

@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::hooked::{Change, Hook};
+use common::hooked::{Change, Hook, HookedDisk};
 use common::{identity, leaves};
 use qmtree::{Db, Durability, Error, Options};
 use qmtree_storage::SegmentError;
@@ -257,4 +257,104 @@ fn damage_of_a_closed_database_is_no_crash() {
         sim.flip(path, bytes.len() - 50, 0x10);
         assert_eq!(open(&sim).unwrap().head(), head);
     }
+}
+
+/// A journal of which nothing can be sealed yet grew in one file without end.
+#[test]
+fn the_journal_starts_a_new_file_by_its_length_also_where_nothing_is_sealed() {
+    let sim = SimDisk::new();
+    let options = Options::default()
+        .with_durability(qmtree::Durability::Buffered)
+        .with_unwind_window_blocks(1_000_000)
+        .with_journal_file_len_bytes(20_000);
+    let mut db = create(&sim, options.clone());
+    for block in 0..100 {
+        db.append_block(block, &leaves(0, block, 10)).unwrap();
+        if block % 10 == 9 {
+            db.unwind_to(block - 1).unwrap();
+            db.append_block(block, &leaves(1, block, 10)).unwrap();
+        }
+    }
+    let head = db.head();
+    assert_eq!(db.sealed_leaf_count(), 0);
+    let lens: Vec<_> = sim
+        .files()
+        .iter()
+        .filter(|path| path.extension().is_some_and(|ending| ending == "qmj"))
+        .map(|path| sim.content(path).unwrap().len())
+        .collect();
+    assert!(lens.len() > 5, "{lens:?}");
+    assert!(lens.iter().all(|len| *len < 20_000 + 1500), "{lens:?}");
+    drop(db);
+    let mut db = Db::open_on(Arc::new(sim), Path::new("/db"), options).unwrap();
+    assert_eq!(db.head(), head);
+    db.unwind_to(0).unwrap();
+    db.check().unwrap();
+}
+
+/// A disk that makes no segments.
+#[derive(Debug, Default)]
+struct NoSegments;
+
+impl Hook for NoSegments {
+    fn before(&self, change: Change, path: &Path) -> std::io::Result<()> {
+        let is_segment = path.to_str().unwrap().ends_with(".qms.tmp");
+        if is_segment && change == Change::Rename {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+}
+
+/// That a segment could not be written came to light when the next one was due.
+#[test]
+fn a_segment_that_could_not_be_written_is_known_at_the_next_operation() {
+    type Operation = fn(&mut Db) -> Result<(), Error>;
+    let operations: [Operation; 3] = [
+        Db::sync,
+        |db| db.append_block(9, &leaves(0, 9, 1)).map(drop),
+        |db| db.unwind_to(8).map(drop),
+    ];
+    for operation in operations {
+        let disk = HookedDisk::new(SimDisk::new(), Arc::new(NoSegments));
+        let options = options().with_parallel(true).with_unwind_window_blocks(1);
+        let dir = Path::new("/db");
+        let mut db = Db::create_on(Arc::new(disk), dir, identity(), options).unwrap();
+        let mut failed = None;
+        // Two blocks are enough to start the first segment, and it fails while nothing else is due.
+        for block in 0..9 {
+            let count = if block == 0 { 3000 } else { 1 };
+            if let Err(error) = db.append_block(block, &leaves(0, block, count)) {
+                failed = Some(error);
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let start = std::time::Instant::now();
+        let error = loop {
+            match failed.take() {
+                Some(error) => break error,
+                None => failed = operation(&mut db).err(),
+            }
+            assert!(start.elapsed().as_secs() < 60, "nobody noticed");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        };
+        assert!(matches!(error, Error::Segment(_)), "{error}");
+        assert!(matches!(db.sync(), Err(Error::Poisoned)));
+        assert!(matches!(db.close(), Err(Error::Poisoned)));
+    }
+}
+
+/// Closing says it too, however long the segment takes.
+#[test]
+fn a_segment_that_could_not_be_written_is_known_on_closing() {
+    let disk = HookedDisk::new(SimDisk::new(), Arc::new(NoSegments));
+    let options = options().with_parallel(true).with_unwind_window_blocks(1);
+    let dir = Path::new("/db");
+    let mut db = Db::create_on(Arc::new(disk), dir, identity(), options).unwrap();
+    db.append_block(0, &leaves(0, 0, 3000)).unwrap();
+    let started = db.append_block(1, &leaves(0, 1, 1));
+    let closed = db.close();
+    assert!(started.is_ok(), "{started:?}");
+    assert!(matches!(closed, Err(Error::Segment(_))), "{closed:?}");
 }

@@ -19,14 +19,15 @@ use std::collections::BTreeMap;
 
 type Map = BTreeMap<B256, Vec<u8>>;
 
+/// A block: its head, the state after each batch, the batches.
+type ModelBlock = (Head, Vec<(u64, Map)>, Vec<StateBatch>);
+
 /// What the database should hold.
 struct Model {
     profile: Profile,
-    blocks: Vec<BlockModel>,
+    /// By block: its head, and the map after each transaction that wrote.
+    blocks: Vec<ModelBlock>,
 }
-
-/// A block: its head, the map after each transaction that wrote, and what they wrote.
-type BlockModel = (Head, Vec<(u64, Map)>, Vec<StateBatch>);
 
 impl Model {
     fn at(&self, tx_num: u64) -> Map {

@@ -9,8 +9,8 @@
 
 mod common;
 
-use alloy_primitives::{B256, keccak256};
-use common::{identity, leaves};
+use alloy_primitives::B256;
+use common::{identity, leaves, tx_hashes};
 use qmtree::proofs::Head;
 use qmtree::{Block, Db, Durability, Error, Options};
 use qmtree_storage::sim::SimDisk;
@@ -26,18 +26,6 @@ fn options() -> Options {
         .with_unwind_window_blocks(1)
         .with_segment_twigs(1)
         .with_journal_file_len_bytes(300_000)
-}
-
-/// Begin and end of a block have no transaction.
-fn tx_hashes(branch: u64, block: u64, count: usize) -> Vec<B256> {
-    let hash = |place: usize| {
-        if place == 0 || place + 1 == count {
-            B256::ZERO
-        } else {
-            keccak256([branch, block, place as u64].map(u64::to_be_bytes).concat())
-        }
-    };
-    (0..count).map(hash).collect()
 }
 
 fn append(db: &mut Db, branch: u64, block: u64, count: usize) -> Result<Head, Error> {

@@ -122,7 +122,7 @@ fn fill(disk: &dyn Disk, dir: &Path, to: &Path) -> Result<(), CheckpointError> {
     let ([old_segments, old_journal], [segments, journal]) = (&old, &new);
     let held = hold_journal(disk, old_journal, journal)?;
     for name in list(disk, old_segments)? {
-        if has_ending(&name, &["qms", "qmp", "qme"]) {
+        if has_ending(&name, &["qms", "qmp", "qmr", "qme"]) {
             link(disk, &old_segments.join(name), segments)?;
         }
     }
@@ -228,7 +228,7 @@ impl<'a> Unfinished<'a> {
             }
             for name in list(disk, &folder)? {
                 let path = folder.join(&name);
-                if !has_ending(&name, &["qms", "qmp", "qme", "qmj"]) {
+                if !has_ending(&name, &["qms", "qmp", "qmr", "qme", "qmj"]) {
                     return Err(CheckpointError::InTheWay { path });
                 }
                 disk.remove(&path)

@@ -4,6 +4,8 @@ use crate::durable;
 use crate::header::{FIELDS_AT, HeaderError, HeaderKind};
 use crate::identity::Identity;
 use crate::io::Disk;
+use crate::journal::is_journal_file;
+use crate::segment::is_segment;
 use std::fmt::Debug;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,8 @@ pub const DATABASE_FILE: &str = "qmtree.db";
 pub const LOCK_FILE: &str = "qmtree.lock";
 /// Name of the folder of the journal.
 pub const JOURNAL_FOLDER: &str = "journal";
+/// Name of the folder of the index.
+pub const INDEX_FOLDER: &str = "index";
 /// Name of the folder of the segments.
 pub const SEGMENTS_FOLDER: &str = "segments";
 
@@ -22,6 +26,11 @@ const HEADER: HeaderKind<HEADER_LEN> = HeaderKind {
     magic: "QMTREEDB",
     version: 1,
 };
+
+/// True if the engine gives this name to a file that it makes and renames.
+pub(crate) fn is_name_of_ours(name: &Path) -> bool {
+    name == Path::new(DATABASE_FILE) || is_journal_file(name) || is_segment(name)
+}
 
 /// Makes the header of a new database in the folder `dir`, which must exist; durable on return.
 ///

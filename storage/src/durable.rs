@@ -1,11 +1,12 @@
 //! The one place where our files come into being, are renamed or go away.
 
+use crate::database::is_name_of_ours;
 use crate::io::{Disk, DiskFile};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// Ending of the names of files that are being made.
-pub(crate) const TEMPORARY: &str = "tmp";
+const TEMPORARY: &str = "tmp";
 
 /// Makes a file so that after a crash it is there whole or not at all: write under a temporary
 /// name, sync, rename, sync the folder. Returns the file, open at its end.
@@ -104,11 +105,8 @@ pub(crate) fn rename_folder(disk: &dyn Disk, from: &Path, to: &Path) -> io::Resu
 /// The disk's.
 pub fn remove_temporary_files(disk: &dyn Disk, folder: &Path) -> io::Result<usize> {
     let names = disk.list(folder)?;
-    let temporary = names
-        .iter()
-        .filter(|name| name.extension().is_some_and(|e| e == TEMPORARY));
     let mut count = 0;
-    for name in temporary {
+    for name in names.iter().filter(|name| is_temporary(name)) {
         disk.remove(&folder.join(name))?;
         count += 1;
     }
@@ -116,6 +114,16 @@ pub fn remove_temporary_files(disk: &dyn Disk, folder: &Path) -> io::Result<usiz
         disk.sync_dir(folder)?;
     }
     Ok(count)
+}
+
+/// True if a file of ours that is being made has this name. Other files with that ending are none of
+/// our business.
+pub(crate) fn is_temporary(name: &Path) -> bool {
+    let is_ending = name.extension().is_some_and(|ending| ending == TEMPORARY);
+    is_ending
+        && name
+            .file_stem()
+            .is_some_and(|stem| is_name_of_ours(Path::new(stem)))
 }
 
 fn temporary_of(path: &Path) -> PathBuf {
@@ -197,13 +205,20 @@ mod tests {
     #[test]
     fn only_temporary_files_are_removed() {
         let disk = SimDisk::new();
-        for name in ["d/a", "d/a.tmp", "d/tmp", "d/b.tmp"] {
+        let ours = [
+            "d/0000000000000000.qmj.tmp",
+            "d/0000000000000000-0000000000000001.qms.tmp",
+            "d/0000000000000000-0000000000000001.qmp.tmp",
+            "d/qmtree.db.tmp",
+        ];
+        let others = ["d/0.qmj.tmp", "d/a", "d/a.tmp", "d/b.qms.tmp", "d/tmp"];
+        for name in ours.iter().chain(&others) {
             disk.set_content(Path::new(name), Vec::new());
         }
-        assert_eq!(remove_temporary_files(&disk, Path::new("d")).unwrap(), 2);
+        assert_eq!(remove_temporary_files(&disk, Path::new("d")).unwrap(), 4);
         assert_eq!(remove_temporary_files(&disk, Path::new("d")).unwrap(), 0);
         let left = disk.power_loss(Fate::Lost).files();
-        assert_eq!(left, [Path::new("d/a"), Path::new("d/tmp")]);
+        assert_eq!(left, others.map(Path::new));
     }
 
     #[test]

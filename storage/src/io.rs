@@ -94,6 +94,12 @@ pub trait Disk: Debug + Send + Sync {
     /// [`io::ErrorKind::WouldBlock`] if another has it; others as the operating system says.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>>;
 
+    /// Where the operating system has a file or folder, for libraries that keep files of their own.
+    /// `None` if this disk is none of the system's.
+    fn native_path(&self, _path: &Path) -> Option<PathBuf> {
+        None
+    }
+
     /// A number that whoever chooses the content of files cannot foresee. A disk for tests may give
     /// the same one each time.
     fn salt(&self) -> u32 {

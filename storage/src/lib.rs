@@ -27,13 +27,15 @@ mod real_disk;
 mod segment;
 mod tag;
 
+pub mod snapshot;
+
 #[doc(hidden)]
 pub mod sim;
 
 pub use checkpoint::{CheckpointError, write_checkpoint};
 pub use database::{
-    DATABASE_FILE, DatabaseLock, JOURNAL_FOLDER, LOCK_FILE, LockError, SEGMENTS_FOLDER,
-    lock_database, read_database_header, write_database_header,
+    DATABASE_FILE, DatabaseLock, INDEX_FOLDER, JOURNAL_FOLDER, LOCK_FILE, LockError,
+    SEGMENTS_FOLDER, lock_database, read_database_header, write_database_header,
 };
 pub use durable::{create_folder, remove_temporary_files};
 pub use entries::{
@@ -52,7 +54,8 @@ pub use journal::{
 };
 pub use real_disk::RealDisk;
 pub use segment::{
-    BlockEnd, ContentsError, Group, Listing, Part, SealableTwig, Segment, SegmentError, Twig,
-    list as list_segments, prune as prune_segment, write_segment,
+    AnchoredTwig, BlockEnd, ContentsError, DerivedTwig, Group, Listing, Part, SealableTwig,
+    Segment, SegmentError, Twig, TwigLanes, list as list_segments, prune as prune_segment,
+    write_roots, write_segment,
 };
 pub use tag::{NO_TAG, TAG_LEN, Tag, tag_of};

@@ -74,6 +74,10 @@ impl Disk for RealDisk {
         fs::remove_dir(path)
     }
 
+    fn native_path(&self, path: &Path) -> Option<PathBuf> {
+        Some(path.to_path_buf())
+    }
+
     #[cfg(unix)]
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()

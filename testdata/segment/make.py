@@ -68,7 +68,7 @@ def tags(twig_id):
 
 
 def twig(profile, twig_id, previous):
-    """The bytes of a twig, its root, and the hash of its last leaf."""
+    """The bytes of a twig, its nodes by level, and the hash of its last leaf."""
     payloads = [payload(t) for t in range(twig_id * LEAVES, (twig_id + 1) * LEAVES)]
     _, hashes = chain(profile, payloads, previous)
     nodes_of = levels(profile, hashes)
@@ -78,7 +78,7 @@ def twig(profile, twig_id, previous):
     header = struct.pack("<IIIIQQ", crc32c(body), crc32c(anchors), crc32c(nodes), crc32c(tags(twig_id)), twig_id, 0)
     data = body + anchors + header + nodes
     assert len(data) == 208_896
-    return data, nodes_of[11][0], hashes[-1]
+    return data, nodes_of, hashes[-1]
 
 
 def blocks(first_leaf, end):
@@ -102,30 +102,49 @@ def segment(profile):
     for twig_id in range(FIRST_TWIG):
         _, hashes = chain(profile, [payload(t) for t in range(twig_id * LEAVES, (twig_id + 1) * LEAVES)], previous)
         previous = hashes[-1]
-    anchor, twigs, roots = previous, [], b""
+    anchor, twigs, trees, roots = previous, [], [], b""
     for twig_id in range(FIRST_TWIG, FIRST_TWIG + TWIGS):
-        data, root, previous = twig(profile, twig_id, previous)
+        data, nodes, previous = twig(profile, twig_id, previous)
         twigs.append(data)
-        roots += root
+        trees.append(nodes)
+        roots += nodes[11][0]
     first_block, table = blocks(FIRST_TWIG * LEAVES, (FIRST_TWIG + TWIGS) * LEAVES)
-    return [form(profile, content, anchor, previous, twigs * content, roots, first_block, table) for content in (1, 0)]
+    ends = [struct.unpack_from("<Q", table, at)[0] for at in range(0, len(table), 80)]
+    kept = b"".join(seams(nodes, twig_id, ends) for twig_id, nodes in enumerate(trees, FIRST_TWIG))
+    forms = ((1, twigs, b""), (0, [], kept))
+    return [form(profile, content, anchor, previous, data, roots, first_block, table, kept) for content, data, kept in forms]
 
 
-def form(profile, content, anchor, end, twigs, roots, first_block, table):
+def seams(nodes_of, twig_id, ends):
+    """The kept nodes: the largest complete ones that no end of a block lies inside of, if one lies in the twig."""
+    first = twig_id * LEAVES
+    cuts = [end - first for end in ends if first < end < first + LEAVES]
+
+    def keep(level, index):
+        start, end = index << level, (index + 1) << level
+        if any(start < cut < end for cut in cuts):
+            return keep(level - 1, 2 * index) + keep(level - 1, 2 * index + 1)
+        return nodes_of[level][index]
+
+    return keep(11, 0) if cuts else b""
+
+
+def form(profile, content, anchor, end, twigs, roots, first_block, table, kept):
     has_tags = content
     tag_part = b"".join(map(tags, range(FIRST_TWIG, FIRST_TWIG + TWIGS))) if has_tags else b""
     header = b"QMSEGMNT" + struct.pack("<IBBBBQ", 1, profile.id, 1, 11, 4, 1) + bytes([1, content, has_tags]) + bytes(5)
     header += struct.pack("<QQQQ", FIRST_TWIG, TWIGS, first_block, len(table) // 80) + anchor + end
+    header += struct.pack("<Q", len(kept) // 32)
     crc = struct.pack("<I", crc32c(header + bytes(4092 - len(header))))
-    length = 4096 + sum(map(len, twigs)) + len(tag_part) + len(roots) + len(table) + 32
-    tail = struct.pack("<IIQQ", crc32c(roots + table), 0, length, 0) + b"QMSEGEND"
-    whole = header + bytes(4092 - len(header)) + crc + b"".join(twigs) + tag_part + roots + table + tail
+    length = 4096 + sum(map(len, twigs)) + len(tag_part) + len(roots) + len(table) + len(kept) + 32
+    tail = struct.pack("<IIQQ", crc32c(roots + table + kept), 0, length, 0) + b"QMSEGEND"
+    whole = header + bytes(4092 - len(header)) + crc + b"".join(twigs) + tag_part + roots + table + kept + tail
     assert len(whole) == length
     parts = {"name": f"{FIRST_TWIG:016x}-{TWIGS:016x}.{'qms' if content else 'qmp'}", "length": str(length)}
-    parts |= {"header 0..128": header.hex(), "header 4092..4096": crc.hex()}
+    parts |= {"header 0..136": header.hex(), "header 4092..4096": crc.hex()}
     parts |= {f"twig {i} header": data[200_704:200_736].hex() for i, data in enumerate(twigs, FIRST_TWIG)}
     parts |= {"tags": keccak256(tag_part).hex()} if has_tags else {}
-    parts |= {"twig roots": roots.hex(), "blocks": keccak256(table).hex(), "tail": tail.hex()}
+    parts |= {"twig roots": roots.hex(), "blocks": keccak256(table).hex(), "seams": keccak256(kept).hex(), "tail": tail.hex()}
     return parts | {"file": keccak256(whole).hex()}
 
 

@@ -9,8 +9,9 @@ use crate::database::folder_len;
 use crate::error::CliError;
 use crate::output::{json, say};
 use crate::progress::{Progress, Task, Unit};
+use alloy_primitives::B256;
 use clap::Args;
-use qmtree::{Db, Durability, Options};
+use qmtree::{Block, Db, Durability, Options};
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{Digest, LeafPayload, PAYLOAD_LEN, Profile, TreeHasher};
 use serde::Serialize;
@@ -47,6 +48,9 @@ pub(crate) struct BenchAppend {
     #[cfg(feature = "rocksdb")]
     #[arg(long)]
     rocksdb: bool,
+    /// Give each leaf the hash of a transaction, which segments and the index then hold.
+    #[arg(long)]
+    tx_hashes: bool,
     /// New folder for the database, which is kept; a temporary one if not given.
     #[arg(long, value_name = "DIR")]
     db: Option<PathBuf>,
@@ -70,7 +74,12 @@ struct Report {
     sealed_leaf_count: u64,
     /// `None` if nothing is sealed yet.
     bytes_per_leaf: Option<f64>,
+    /// With the index, which holds unsealed leaves too; `None` likewise.
+    bytes_per_leaf_with_index: Option<f64>,
+    tx_hashes: bool,
     segment_bytes: u64,
+    /// 0 where the index is in memory.
+    index_bytes: u64,
     journal_bytes: u64,
     seconds: f64,
     close_millis: f64,
@@ -124,6 +133,7 @@ impl BenchAppend {
             .iter()
             .map(|round| round.chain_seconds / round.append_seconds);
         let segment_bytes = folder_len(&place.path().join("segments"))?;
+        let index_bytes = folder_len(&place.path().join("index"))?;
         self.print(&Report {
             profile: self.profile.profile(),
             durability: durability_name(self.durability),
@@ -136,7 +146,12 @@ impl BenchAppend {
             rounds: rounds.len(),
             sealed_leaf_count: sealed,
             bytes_per_leaf: (sealed > 0).then(|| segment_bytes as f64 / sealed as f64),
+            bytes_per_leaf_with_index: (sealed > 0).then(|| {
+                segment_bytes as f64 / sealed as f64 + index_bytes as f64 / self.leaves as f64
+            }),
+            tx_hashes: self.tx_hashes,
             segment_bytes,
+            index_bytes,
             journal_bytes: folder_len(&place.path().join("journal"))?,
             seconds,
             close_millis,
@@ -162,9 +177,11 @@ impl BenchAppend {
             let leaves = round_leaves.min(self.leaves - done);
             let blocks = random.blocks(leaves, self.block_leaves);
             let chain_seconds = chain.measure(&blocks);
+            let tx_hashes: Vec<_> = blocks.iter().map(|block| self.hashes_of(block)).collect();
             let (start, cpu) = (Instant::now(), cpu_seconds());
-            for block in &blocks {
-                db.append_block(number, block).map_err(place.failed())?;
+            for (block, tx_hashes) in blocks.iter().zip(&tx_hashes) {
+                let block = Block::new(number, block).with_tx_hashes(tx_hashes);
+                db.append(&block).map_err(place.failed())?;
                 number += 1;
             }
             // Unwinding to the newest block drops nothing, and waits until the segment that is
@@ -182,6 +199,12 @@ impl BenchAppend {
             progress.set(done);
         }
         Ok(rounds)
+    }
+
+    /// Leaves are made of random words, any of which serves as the hash of a transaction.
+    fn hashes_of(&self, block: &[LeafPayload]) -> Vec<B256> {
+        let wanted = block.iter().filter(|_| self.tx_hashes);
+        wanted.map(|leaf| leaf.transition_hash).collect()
     }
 
     fn print(&self, report: &Report) -> Result<(), CliError> {
@@ -234,6 +257,9 @@ impl BenchAppend {
                 report.sealed_leaf_count
             ))?,
             None => say("bytes a leaf           -   nothing is sealed yet: append more leaves")?,
+        }
+        if let Some(bytes) = report.bytes_per_leaf_with_index.filter(|_| self.tx_hashes) {
+            say(format_args!("with the index   {bytes:>7.1}"))?;
         }
         say(format_args!(
             "journal          {:>7.1} MiB",
@@ -301,11 +327,6 @@ impl Yardsticks {
 }
 
 #[cfg(not(feature = "rocksdb"))]
-#[expect(
-    clippy::unnecessary_wraps,
-    clippy::unused_self,
-    reason = "the shape of the build that has RocksDB"
-)]
 impl Yardsticks {
     fn create(_: &BenchAppend, _: &Place) -> Result<Self, CliError> {
         Ok(Self {})

@@ -47,7 +47,7 @@ impl Yardstick {
                 batch.put(self.next.to_be_bytes(), leaf.to_bytes());
                 self.next += 1;
             }
-            self.db.write_opt(&batch, &self.write).map_err(failed)?;
+            self.db.write_opt(batch, &self.write).map_err(failed)?;
         }
         let seconds = start.elapsed().as_secs_f64();
         self.db.flush().map_err(failed)?;

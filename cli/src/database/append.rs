@@ -10,6 +10,7 @@ use clap::Args;
 use qmtree::{Block, Db, Durability, Options, StateBatch};
 use qmtree_proofs::{LeafPayload, TxNum};
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
@@ -18,10 +19,11 @@ use std::path::{Path, PathBuf};
 ///
 /// A line is
 ///   {"block":N,"leaves":[{"preStateHash":"0x..","stateChangeHash":"0x..","transitionHash":"0x.."}]}
-/// and may have what its transactions write to the state, in their order, keys ascending:
+/// A leaf may have a "txHash" too, the hash of the transaction that made it. A block may have what its
+/// transactions write to the state, in their order, keys ascending:
 ///   "batches":[{"txNum":N,"writes":[{"key":"0x..","value":"0x.."},{"key":"0x..","value":null}]}]
 ///
-/// Blocks that are in the log already, with the same leaves, are passed over, so an interrupted
+/// Blocks that are in the log already, with the same leaves and hashes, are passed over, so an interrupted
 /// run can be repeated. It stops at the first line that cannot be appended and names it; the
 /// blocks before it stay.
 #[derive(Debug, Args)]
@@ -46,9 +48,18 @@ const MAX_LINE_LEN: u64 = 512 << 20;
 #[serde(deny_unknown_fields)]
 struct Line {
     block: u64,
-    leaves: Vec<LeafPayload>,
+    leaves: Vec<LeafLine>,
     #[serde(default)]
     batches: Vec<BatchLine>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct LeafLine {
+    pre_state_hash: Hash,
+    state_change_hash: Hash,
+    transition_hash: Hash,
+    tx_hash: Option<Hash>,
 }
 
 /// What a transaction writes.
@@ -63,14 +74,44 @@ struct BatchLine {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WriteLine {
-    key: B256,
+    key: Hash,
     value: Option<Bytes>,
+}
+
+/// A hash as `0x` and 64 hex digits, in no other way.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(try_from = "Cow<'_, str>")]
+struct Hash(B256);
+
+impl TryFrom<Cow<'_, str>> for Hash {
+    type Error = &'static str;
+
+    fn try_from(text: Cow<'_, str>) -> Result<Self, Self::Error> {
+        let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 64);
+        let hash = digits.and_then(|digits| digits.parse().ok());
+        hash.map(Self)
+            .ok_or("invalid hash: expected a string of 0x and 64 hex digits")
+    }
+}
+
+impl Line {
+    /// The leaves, and the hashes of their transactions if there are any.
+    fn leaves(&self) -> (Vec<LeafPayload>, Vec<B256>) {
+        let tx_hash = |leaf: &LeafLine| leaf.tx_hash.unwrap_or_default().0;
+        let payload = |leaf: &LeafLine| LeafPayload {
+            pre_state_hash: leaf.pre_state_hash.0,
+            state_change_hash: leaf.state_change_hash.0,
+            transition_hash: leaf.transition_hash.0,
+        };
+        let tx_hashes = self.leaves.iter().map(tx_hash).collect();
+        (self.leaves.iter().map(payload).collect(), tx_hashes)
+    }
 }
 
 impl From<BatchLine> for StateBatch {
     fn from(line: BatchLine) -> Self {
         let writes = line.writes.into_iter();
-        let writes = writes.map(|write| (write.key, write.value.map(|value| value.to_vec())));
+        let writes = writes.map(|write| (write.key.0, write.value.map(|value| value.to_vec())));
         Self {
             tx_num: TxNum(line.tx_num),
             writes: writes.collect(),
@@ -105,14 +146,12 @@ impl Append {
         let progress = (!silent).then(|| Progress::start(input.task()));
         let mut blocks = 0;
         while let Some(line) = input.next()? {
-            let Line {
-                block,
-                leaves,
-                batches,
-            } = line;
+            let (leaves, tx_hashes) = line.leaves();
+            let (block, batches) = (line.block, line.batches);
             let batches: Vec<_> = batches.into_iter().map(StateBatch::from).collect();
             let before = db.view().blocks();
-            let head = db.append(&Block::new(block, &leaves).with_batches(&batches));
+            let appended = Block::new(block, &leaves);
+            let head = db.append(&appended.with_tx_hashes(&tx_hashes).with_batches(&batches));
             let head = head.map_err(|source| input.refused(source))?;
             blocks += 1;
             if let Some(progress) = &progress {

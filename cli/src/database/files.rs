@@ -30,7 +30,12 @@ fn add_files(folder: &Path, files: &mut BTreeMap<PathBuf, u64>) -> Result<(), Cl
         action: "list",
         source,
     };
-    for entry in fs::read_dir(folder).map_err(failed)? {
+    let entries = match fs::read_dir(folder) {
+        // The index is there only if it was made.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(failed)?,
+    };
+    for entry in entries {
         let entry = entry.map_err(failed)?;
         match entry.metadata() {
             Ok(metadata) if metadata.is_file() => {

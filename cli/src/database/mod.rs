@@ -11,6 +11,7 @@ mod init;
 mod leaf;
 mod prove;
 mod prune;
+mod reindex;
 mod repair;
 mod state;
 mod stats;
@@ -27,6 +28,7 @@ pub(crate) use init::Init;
 pub(crate) use leaf::LeafCommand;
 pub(crate) use prove::Prove;
 pub(crate) use prune::Prune;
+pub(crate) use reindex::DbCommand;
 pub(crate) use repair::Repair;
 pub(crate) use state::State;
 pub(crate) use stats::Stats;
@@ -34,8 +36,8 @@ pub(crate) use unwind::Unwind;
 
 use crate::error::{CliError, in_database};
 use clap::Args;
-use qmtree::{At, Db, Options};
-use std::path::PathBuf;
+use qmtree::{At, Db, Options, TxIndex};
+use std::path::{Path, PathBuf};
 
 /// Where the database is.
 #[derive(Debug, Args)]
@@ -46,15 +48,25 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
+    pub(crate) fn path(&self) -> &Path {
+        &self.db
+    }
+
     fn failed(&self) -> impl Fn(qmtree::Error) -> CliError {
         in_database(&self.db)
     }
 
-    fn open(&self, options: Options) -> Result<Db, CliError> {
-        Db::open(&self.db, options).map_err(self.failed())
+    pub(crate) fn open(&self, options: Options) -> Result<Db, CliError> {
+        // A command does not live long enough for an index in memory.
+        let tx_index = if TxIndex::HAS_DISK {
+            TxIndex::Disk
+        } else {
+            TxIndex::Off
+        };
+        Db::open(&self.db, options.with_tx_index(tx_index)).map_err(self.failed())
     }
 
-    fn open_read_only(&self) -> Result<Db, CliError> {
+    pub(crate) fn open_read_only(&self) -> Result<Db, CliError> {
         Db::open_read_only(&self.db).map_err(self.failed())
     }
 }

@@ -22,6 +22,7 @@ impl Stats {
         let sealed = db.sealed_leaf_count();
         let size = |folder: &str| folder_len(&self.folder.db.join(folder));
         let (journal, segments) = (size("journal")?, size("segments")?);
+        let index = size("index")?;
         if self.json {
             return say(serde_json::json!({
                 "leafCount": head.leaf_count,
@@ -30,6 +31,7 @@ impl Stats {
                 "lastBlock": blocks.map(|(_, last)| last),
                 "journalBytes": journal,
                 "segmentBytes": segments,
+                "indexBytes": index,
                 "profile": head.profile,
                 "scheme": head.scheme,
                 "chainId": head.chain_id,
@@ -45,6 +47,7 @@ impl Stats {
             head.leaf_count
         ))?;
         say(format_args!("journal   {journal} bytes"))?;
-        say(format_args!("segments  {segments} bytes"))
+        say(format_args!("segments  {segments} bytes"))?;
+        say(format_args!("index     {index} bytes"))
     }
 }

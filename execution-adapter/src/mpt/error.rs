@@ -63,19 +63,21 @@ impl TrieError {
 
 impl fmt::Display for TrieError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, path ", self.trie)?;
+        // What is wrong comes first: long messages are cut at their end.
+        match &self.fault {
+            TrieFault::Missing { hash } => write!(f, "node {hash} is not in the witness")?,
+            TrieFault::Rlp(error) => write!(f, "not a node ({error})")?,
+            TrieFault::Shape(what) => write!(f, "not a node of a state trie ({what})")?,
+            TrieFault::Value(error) => write!(f, "not a value of a state trie ({error})")?,
+        }
+        write!(f, ": {}, path ", self.trie)?;
         if self.path.is_empty() {
             f.write_str("(root)")?;
         }
         for nibble in self.path.iter() {
             write!(f, "{nibble:x}")?;
         }
-        match &self.fault {
-            TrieFault::Missing { hash } => write!(f, ": node {hash} is not in the witness"),
-            TrieFault::Rlp(error) => write!(f, ": not a node: {error}"),
-            TrieFault::Shape(what) => write!(f, ": not a node of this trie: {what}"),
-            TrieFault::Value(error) => write!(f, ": the value does not decode: {error}"),
-        }
+        Ok(())
     }
 }
 

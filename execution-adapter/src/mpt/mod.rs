@@ -31,3 +31,5 @@ pub use error::{TrieError, TrieFault, TrieName};
 pub use node_set::NodeSet;
 pub use state::{AccountChange, AccountFields, SparseState};
 pub use trie::Trie;
+
+pub(crate) use hash::keccak_many;

@@ -304,9 +304,7 @@ fn nodes_of_a_wrong_shape_are_refused() {
         let error = trie.get(&mut set, &B256::ZERO).unwrap_err();
         let text = alloc::format!("{error}").to_lowercase();
         assert!(text.contains(reason), "{text} does not say {reason}");
-        assert!(
-            text.starts_with("storage trie of 0x0000000000000000000000000000000000000000, path")
-        );
+        assert!(text.contains("storage trie of 0x0000000000000000000000000000000000000000, path"));
         assert!(trie.insert(&mut set, &B256::ZERO, [1].to_vec()).is_err());
         assert!(trie.remove(&mut set, &B256::ZERO).is_err());
     }

@@ -38,6 +38,8 @@ pub struct FileResult {
 
 /// Runs the cases of all files and reports file by file.
 ///
+/// `finished` is called from any thread as files come to their end, in any order; `report` from
+/// this one, in the order of the list.
 /// Uses all of rayon's threads; a few files are in memory at a time. The first case that evaluates
 /// a KZG point waits some seconds for a table that all later ones share.
 ///
@@ -46,14 +48,17 @@ pub struct FileResult {
 pub fn run_files<'a, E>(
     files: &'a [Found],
     selection: &Selection,
+    finished: &(dyn Fn() + Sync),
     mut report: impl FnMut(FileReport<'a>) -> Result<(), E>,
 ) -> Result<(), E> {
     let at_a_time = rayon::current_num_threads().max(1) * 4;
     for files in files.chunks(at_a_time) {
-        let reports: Vec<_> = files
-            .par_iter()
-            .map(|file| run_file(file, selection))
-            .collect();
+        let run = |file| {
+            let report = run_file(file, selection);
+            finished();
+            report
+        };
+        let reports: Vec<_> = files.par_iter().map(run).collect();
         reports.into_iter().try_for_each(&mut report)?;
     }
     Ok(())

@@ -4,6 +4,7 @@ use super::post::PreState;
 use super::run::Outcome;
 use super::setup::Setup;
 use super::unit::Expected;
+use crate::trace::TraceError;
 use alloy_primitives::{B256, Log, keccak256};
 use core::fmt;
 use revm::state::EvmState;
@@ -51,6 +52,12 @@ pub enum Mismatch {
         untraced: String,
         /// With it.
         traced: String,
+    },
+    /// The tracer, which changed nothing, has no commitment to the steps.
+    #[error("no trace: {error}")]
+    Trace {
+        /// A limit, or a defect.
+        error: TraceError,
     },
     /// The EVM failed, other than by refusing the transaction.
     #[error("the EVM failed: {what}")]

@@ -25,6 +25,12 @@ pub enum StateTestError {
         /// The most that is read.
         limit: u64,
     },
+    /// A folder with nothing to run.
+    #[error("{path}: no files of state tests in it (*.json, *.json.zst)", path = path.display())]
+    EmptyFolder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Not JSON, or not an object of tests by their names.
     #[error("{path}: not a JSON object of named tests", path = path.display())]
     Json {

@@ -19,13 +19,17 @@ pub struct Found {
 /// and folders and links to folders are left out.
 ///
 /// # Errors
-/// [`StateTestError::Io`] for what is not there or may not be read.
+/// [`StateTestError::Io`] for what is not there or may not be read, [`StateTestError::EmptyFolder`]
+/// for a folder without such files.
 pub fn find(paths: &[PathBuf]) -> Result<Vec<Found>, StateTestError> {
     let mut found = Vec::new();
     for path in paths {
         let metadata = fs::metadata(path).map_err(io(path, "open"))?;
         if metadata.is_dir() {
             let files = files_below(path)?;
+            if files.is_empty() {
+                return Err(StateTestError::EmptyFolder { path: path.clone() });
+            }
             found.extend(files.into_iter().map(|path| Found { path, named: false }));
         } else {
             found.push(Found {

@@ -36,6 +36,3 @@ pub use find::{Found, find};
 pub use read::{Case, CaseId, Skipped, StateTestFile};
 pub use run::CaseReport;
 pub use tracing::{Steps, Tracing};
-
-#[cfg(test)]
-mod tests;

@@ -67,10 +67,10 @@ impl Case<'_> {
             report.gas_used = Some(executed.result.tx_gas_used());
         }
         judge(self.expected, &outcome, self.pre, setup)?;
-        if tracing == Tracing::On {
-            let (traced, steps) = execute_traced(self.pre, setup).map_err(failed)?;
-            report.steps = Some(steps);
+        if let Some(limits) = tracing.limits() {
+            let (traced, steps) = execute_traced(self.pre, setup, limits).map_err(failed)?;
             same(&outcome, &traced)?;
+            report.steps = Some(steps.map_err(|error| Mismatch::Trace { error })?);
         }
         Ok(())
     }

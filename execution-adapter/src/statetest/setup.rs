@@ -7,8 +7,10 @@
 
 use super::constantinople;
 use super::fork::Rules;
+use super::number::Number;
 use super::unit::{Env, Indexes, TestAuthorization, Transaction, Unit};
 use alloy_eips::eip2930::{AccessList, AccessListItem};
+use alloy_eips::eip4844::DATA_GAS_PER_BLOB;
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_eips::eip7840::BlobParams;
 use alloy_primitives::{Address, B256, TxKind, hex};
@@ -103,21 +105,18 @@ fn blob_price(excess_blob_gas: u64, blobs: &BlobParams) -> BlobExcessGasAndPrice
     }
 }
 
+/// The oldest tests of Cancun and Prague give the parent's numbers instead, for EIP-4844's rule.
 fn excess_blob_gas(env: &Env, rules: Rules) -> u64 {
-    let parent = || {
-        let (excess, used) = (env.parent_excess_blob_gas?, env.parent_blob_gas_used?);
-        // Before EIP-7918 the excess does not depend on the base fee.
-        let fee = env.current_base_fee.and_then(|fee| fee.u64()).unwrap_or(0);
-        Some(
-            rules
-                .blobs
-                .next_block_excess_blob_gas_osaka(excess.u64()?, used.u64()?, fee),
-        )
-    };
-    match env.current_excess_blob_gas {
-        Some(excess) => excess.u64().unwrap_or(u64::MAX),
-        None => parent().unwrap_or(0),
-    }
+    let number = |number: Option<Number>| Some(number?.u64().unwrap_or(u64::MAX));
+    number(env.current_excess_blob_gas).unwrap_or_else(|| {
+        let target = rules
+            .blobs
+            .target_blob_count
+            .saturating_mul(DATA_GAS_PER_BLOB);
+        let excess = number(env.parent_excess_blob_gas).unwrap_or(0);
+        let used = number(env.parent_blob_gas_used).unwrap_or(0);
+        excess.saturating_add(used).saturating_sub(target)
+    })
 }
 
 fn tx_env(

@@ -4,9 +4,11 @@
 //! the stack, and a rotation is two shifts and an or.
 
 use super::groups::in_groups;
-use super::rounds::{chi_row, permute_short, round};
+use super::messages::{any_ends, block, in_lanes, keep_ended, longest};
+use super::rounds::{chi_row, permute, permute_short, round};
 use super::{LAST_PADDING, LEAF_PADDING, NODE_PADDING, scalar};
 use core::arch::x86_64::*;
+use qmtree_proofs::keccak::RATE;
 use qmtree_proofs::{Digest, LEAF_LEN, PAIR_LEN};
 
 /// Messages in a group.
@@ -36,6 +38,17 @@ pub(super) fn hash_nodes(tag: u8, pairs: &[[u8; PAIR_LEN]], out: &mut [Digest]) 
     );
 }
 
+/// Hashes each message.
+#[target_feature(enable = "avx2,bmi1,bmi2")]
+pub(super) fn hash_messages(messages: &[&[u8]], out: &mut [Digest]) {
+    in_lanes(
+        messages,
+        out,
+        |group, digests| message_group(group, digests),
+        |message| scalar::hash_message(message),
+    );
+}
+
 #[inline(never)]
 #[target_feature(enable = "avx2")]
 fn leaf_group(leaves: &[[u8; LEAF_LEN]; LANES], out: &mut [Digest; LANES]) {
@@ -60,6 +73,38 @@ fn node_group(tag: u8, pairs: &[[u8; PAIR_LEN]; LANES], out: &mut [Digest; LANES
     state[8] = xor(splat(NODE_PADDING), carry);
     state[16] = splat(LAST_PADDING);
     store_digests(permute_short!(state), out);
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx2")]
+fn message_group(messages: &[&[u8]; LANES], out: &mut [Digest; LANES]) {
+    let mut state = [splat(0); 25];
+    for index in 0..longest(messages) {
+        let blocks = messages.map(|message| block(message, index));
+        absorb_block(&mut state, &blocks);
+        state = permute!(state);
+        if any_ends(messages, index) {
+            let [d0, d1, d2, d3, ..] = state;
+            let mut digests = [[0; 32]; LANES];
+            store_digests([d0, d1, d2, d3], &mut digests);
+            keep_ended(messages, index, &digests, out);
+        }
+    }
+}
+
+/// Mixes one block of each message into the state: sixteen words, four at a time, and a last one.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn absorb_block(state: &mut [V; 25], blocks: &[[u8; RATE]; LANES]) {
+    let mut words = [splat(0); 16];
+    absorb(&mut words, blocks);
+    let mut last = [0; 32];
+    for (word, block) in last.as_chunks_mut::<8>().0.iter_mut().zip(blocks) {
+        word.copy_from_slice(block.as_chunks::<32>().1);
+    }
+    for (word, mixed) in state.iter_mut().zip(words.into_iter().chain([load(&last)])) {
+        *word = xor(*word, mixed);
+    }
 }
 
 /// Puts the words of four messages into the front of `state`, four words at a time.

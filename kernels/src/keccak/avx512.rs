@@ -5,9 +5,11 @@
 //! instruction and theta one per word.
 
 use super::groups::in_groups;
-use super::rounds::{chi_row, permute_short, round};
+use super::messages::{any_ends, block, in_lanes, keep_ended, longest};
+use super::rounds::{chi_row, permute, permute_short, round};
 use super::{LAST_PADDING, LEAF_PADDING, NODE_PADDING, scalar};
 use core::arch::x86_64::*;
+use qmtree_proofs::keccak::RATE;
 use qmtree_proofs::{Digest, LEAF_LEN, PAIR_LEN};
 
 /// Messages in a group.
@@ -34,6 +36,17 @@ pub(super) fn hash_nodes(tag: u8, pairs: &[[u8; PAIR_LEN]], out: &mut [Digest]) 
         out,
         |group, digests| node_group(tag, group, digests),
         |pair| scalar::hash_node(tag, pair),
+    );
+}
+
+/// Hashes each message.
+#[target_feature(enable = "avx512f,bmi1,bmi2")]
+pub(super) fn hash_messages(messages: &[&[u8]], out: &mut [Digest]) {
+    in_lanes(
+        messages,
+        out,
+        |group, digests| message_group(group, digests),
+        |message| scalar::hash_message(message),
     );
 }
 
@@ -86,6 +99,45 @@ fn node_group(tag: u8, pairs: &[[u8; PAIR_LEN]; LANES], out: &mut [Digest; LANES
     state[8] = low_byte_from(carry, splat(NODE_PADDING));
     state[16] = splat(LAST_PADDING);
     store_digests(permute_short!(state), out);
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx512f")]
+fn message_group(messages: &[&[u8]; LANES], out: &mut [Digest; LANES]) {
+    let mut state = [splat(0); 25];
+    for index in 0..longest(messages) {
+        let blocks = messages.map(|message| block(message, index));
+        absorb(&mut state, &blocks);
+        state = permute!(state);
+        if any_ends(messages, index) {
+            let [d0, d1, d2, d3, ..] = state;
+            let mut digests = [[0; 32]; LANES];
+            store_digests([d0, d1, d2, d3], &mut digests);
+            keep_ended(messages, index, &digests, out);
+        }
+    }
+}
+
+/// Mixes one block of each message into the state: two halves of eight words, and a last word.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn absorb(state: &mut [V; 25], blocks: &[[u8; RATE]; LANES]) {
+    let parts = blocks.each_ref().map(|block| {
+        let ([front, back], rest) = block.as_chunks::<64>() else {
+            unreachable!("a block is two halves of eight words and one more")
+        };
+        (load(front), load(back), rest)
+    });
+    let front = transpose(parts.map(|(front, _, _)| front));
+    let back = transpose(parts.map(|(_, back, _)| back));
+    let mut last = [0; 64];
+    for (word, (_, _, rest)) in last.as_chunks_mut::<8>().0.iter_mut().zip(parts) {
+        word.copy_from_slice(rest);
+    }
+    let words = front.into_iter().chain(back).chain([load(&last)]);
+    for (word, mixed) in state.iter_mut().zip(words) {
+        *word = xor(*word, mixed);
+    }
 }
 
 #[inline]

@@ -10,6 +10,8 @@ mod avx512;
 mod groups;
 mod kernel;
 #[cfg(target_arch = "x86_64")]
+mod messages;
+#[cfg(target_arch = "x86_64")]
 mod rounds;
 #[cfg(target_arch = "x86_64")]
 mod scalar;
@@ -59,6 +61,41 @@ impl Keccak256 {
     #[must_use]
     pub const fn kernel(self) -> KeccakKernel {
         self.kernel
+    }
+}
+
+#[cfg_attr(
+    target_arch = "x86_64",
+    expect(
+        unsafe_code,
+        reason = "a call into code with more CPU features is unsafe"
+    )
+)]
+impl Keccak256 {
+    /// Hashes messages of any length, such as the nodes of Ethereum's tries.
+    ///
+    /// Messages of about the same length fill the lanes best; they are sorted for it.
+    ///
+    /// # Panics
+    /// If there are not as many digests as messages.
+    pub fn hash_messages(&self, messages: &[&[u8]], out: &mut [Digest]) {
+        match self.kernel {
+            // SAFETY: both constructors make sure that this CPU runs the kernel.
+            #[cfg(target_arch = "x86_64")]
+            KeccakKernel::Avx512 => unsafe { avx512::hash_messages(messages, out) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            KeccakKernel::Avx2 => unsafe { avx2::hash_messages(messages, out) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            KeccakKernel::Bmi2 => unsafe { scalar::hash_messages(messages, out) },
+            _ => {
+                assert_eq!(messages.len(), out.len(), "one digest per message");
+                for (message, digest) in messages.iter().zip(out) {
+                    *digest = qmtree_proofs::keccak::keccak256(message);
+                }
+            }
+        }
     }
 }
 

@@ -32,6 +32,18 @@ macro_rules! permute_short {
     }};
 }
 
+/// Keccak-f\[1600\] of one state per lane, all 25 registers: for messages of more than one block.
+macro_rules! permute {
+    ($state:expr) => {{
+        let mut state = $state;
+        for [even, odd] in qmtree_proofs::keccak::ROUND_CONSTANTS.as_chunks::<2>().0 {
+            state = round!(state, *even);
+            state = round!(state, *odd);
+        }
+        state
+    }};
+}
+
 /// One round: theta, rho and pi word by word, chi row by row, then iota.
 macro_rules! round {
     ($state:expr, $constant:expr) => {{
@@ -104,4 +116,4 @@ macro_rules! chi_row {
     }};
 }
 
-pub(super) use {chi_row, permute_short, round};
+pub(super) use {chi_row, permute, permute_short, round};

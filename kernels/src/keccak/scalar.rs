@@ -3,7 +3,7 @@
 //! The code is that of `qmtree_proofs::keccak`, compiled once more: `andn` makes chi one
 //! instruction shorter and `rorx` rotates without a copy, which is worth a fifth.
 
-use qmtree_proofs::keccak::{digest_bytes, permute_short};
+use qmtree_proofs::keccak::{digest_bytes, keccak256, permute_short};
 use qmtree_proofs::{Digest, LEAF_LEN, PAIR_LEN, PAYLOAD_LEN, keccak_chain};
 
 /// Hashes one leaf.
@@ -61,4 +61,20 @@ pub(super) fn chain_leaves(
     out: &mut [Digest],
 ) -> Digest {
     keccak_chain(previous, payloads, out, permute_short)
+}
+
+/// Hashes one message of any length.
+#[inline(never)]
+#[target_feature(enable = "bmi1,bmi2")]
+pub(super) fn hash_message(message: &[u8]) -> Digest {
+    keccak256(message)
+}
+
+/// Hashes each message.
+#[target_feature(enable = "bmi1,bmi2")]
+pub(super) fn hash_messages(messages: &[&[u8]], out: &mut [Digest]) {
+    assert_eq!(messages.len(), out.len(), "one digest per message");
+    for (message, digest) in messages.iter().zip(out) {
+        *digest = hash_message(message);
+    }
 }

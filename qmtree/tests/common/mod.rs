@@ -4,6 +4,7 @@
 pub(crate) mod hooked;
 pub(crate) mod model;
 
+use alloy_primitives::{B256, keccak256};
 use qmtree::proofs::{LeafPayload, Profile, Scheme};
 use qmtree::{Identity, View};
 
@@ -25,6 +26,18 @@ pub(crate) fn leaves(branch: u64, block: u64, count: usize) -> Vec<LeafPayload> 
         LeafPayload::from_bytes(&bytes)
     };
     (0..count as u64).map(leaf).collect()
+}
+
+/// The hashes of a block's transactions; its first and its last leaf have none.
+pub(crate) fn tx_hashes(branch: u64, block: u64, count: usize) -> Vec<B256> {
+    let hash = |place: usize| {
+        if place == 0 || place + 1 == count {
+            B256::ZERO
+        } else {
+            keccak256([branch, block, place as u64].map(u64::to_be_bytes).concat())
+        }
+    };
+    (0..count).map(hash).collect()
 }
 
 /// The first leaf that a view can read: those before are pruned.

@@ -1,4 +1,10 @@
 //! What the engine should hold: a `Vec` of leaves by block, and a log in memory.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test that fails may panic"
+)]
 
 use qmtree::proofs::{Head, LeafPayload, MemoryLog, Profile, Scheme, TxNum};
 use qmtree::{At, Error, Identity, View};
@@ -93,15 +99,16 @@ impl Model {
             };
             let range = view.block_range(old.block_number).unwrap();
             assert_eq!((range.start.0, range.end.0), (start, old.leaf_count));
-            // A log that ends inside a pruned twig cannot be proved; its head is known all the same.
-            if old.leaf_count < pruned_to {
-                continue;
-            }
             self.compare_proofs(view, &old, pruned_to, seed.rotate_left(at as u32 * 7));
-            if old.leaf_count > 0 && old.leaf_count < head.leaf_count {
-                let proof = view.prove_consistency(old.block_number, At::Head).unwrap();
-                proof.verify(&old, head).unwrap();
+            // Between any two heads, whatever was pruned.
+            for new in some_blocks.map(|i| self.heads[i % self.heads.len()]) {
+                if 0 < old.leaf_count && old.leaf_count < new.leaf_count {
+                    let at = At::Block(new.block_number);
+                    let proof = view.prove_consistency(old.block_number, at).unwrap();
+                    proof.verify(&old, &new).unwrap();
+                }
             }
+            assert_eq!(view.root_at(old.leaf_count).unwrap(), old.root);
         }
         assert!(start <= head.leaf_count);
         assert!(matches!(
@@ -150,6 +157,18 @@ impl Model {
                     matches!(view.leaf(i), Err(Error::Segment(_))),
                     "{i} is pruned"
                 );
+                for refused in [
+                    view.leaf_hash(i).map(drop),
+                    view.prove_inclusion(i, at).map(drop),
+                    view.prove_range(i..TxNum(n), at).map(drop),
+                    view.prove_multi(&[i], at).map(drop),
+                    view.prove_many(&[i], at).map(drop),
+                ] {
+                    assert!(
+                        matches!(refused, Err(Error::Segment(_))),
+                        "{i}: {refused:?}"
+                    );
+                }
                 continue;
             }
             assert_eq!(view.leaf(i).unwrap(), self.log.leaf(i).unwrap());

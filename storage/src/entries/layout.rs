@@ -1,4 +1,4 @@
-//! Where everything lies in an entry segment: docs/FORMAT.md, section 8, as constants, and the
+//! Where everything lies in an entry segment: docs/FORMAT.md, section 11, as constants, and the
 //! header.
 
 use crate::header::{Fields, HeaderError, HeaderKind};

@@ -1,4 +1,4 @@
-//! Entry segments: complete twigs of the state log in one immutable file (docs/FORMAT.md, section 8).
+//! Entry segments: complete twigs of the state log in one immutable file (docs/FORMAT.md, section 11).
 //!
 //! ```text
 //! | header 4096 | twig | twig | ... | revived | value table | values | tail 32 |

@@ -1,15 +1,16 @@
 //! How an index moves: from one position to the next.
 
 use super::error::IndexError;
+use crate::tag::Tag;
 use alloy_primitives::B256;
 use qmtree_proofs::TxNum;
 use std::fmt;
 
-/// A block that an index has come to: it holds what is in the log up to its end.
+/// A block that an index has come to: it holds at least what is in the log up to its end.
 ///
-/// The root is part of it because number and leaf count do not tell two forks apart: an index that
-/// was flushed just before an unwind, and lost what came after it in a crash, must not be taken for
-/// one that followed the other fork.
+/// Name a block that will never be unwound: then nothing has to be told an index about forks.
+///
+/// The root tells an index of this log from one that was put here, or that a backup brought back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Reached {
     /// Number of the block.
@@ -30,21 +31,18 @@ impl fmt::Display for Reached {
     }
 }
 
-/// One step of an index: one block, several, or an unwind.
+/// One step of an index: one block, several, or back to an earlier one.
 ///
-/// Removals come before inserts, so a batch can go over to another fork. An insert of a hash that is
-/// there replaces its number, and the removal of one that is not there does nothing: hashes are
-/// expected to be unique in a log.
+/// Nothing is ever taken out: what an unwind leaves behind is told apart by the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IndexBatch {
     /// Where the index must be.
     pub before: Option<Reached>,
-    /// Where it is afterwards; none if no block is left.
+    /// Where it is afterwards; none if that is before the first block. The inserts may reach
+    /// further.
     pub after: Option<Reached>,
-    /// Hashes of the transactions that were unwound.
-    pub removals: Vec<B256>,
-    /// Hashes of new transactions with their numbers.
-    pub inserts: Vec<(B256, TxNum)>,
+    /// Tags of transactions with their numbers, in any order. What is there already stays.
+    pub inserts: Vec<(Tag, TxNum)>,
 }
 
 impl IndexBatch {

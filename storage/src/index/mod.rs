@@ -1,4 +1,4 @@
-//! The index: from a transaction's hash to its number.
+//! The index: from a transaction's tag to its numbers.
 //!
 //! ```text
 //! journal   | block 7 | block 8 | block 9 | unwind to 8 | block 9' |     the truth
@@ -9,9 +9,12 @@
 //! follows from the log, so an index may lag it, and may be deleted: it is then built anew.
 //! It knows how far it came: each [`IndexBatch`] goes from one [`Reached`] to the next, and position
 //! and entries are changed together or not at all. A crash takes the index back to a position that
-//! it had since the last [`flush`](Index::flush), with exactly the entries of that position; whoever
-//! feeds it then goes on from there. Feed it only blocks that the journal has synced: an index may
-//! lag the journal, never lead it.
+//! it had since the last [`flush`](Index::flush); whoever feeds it then goes on from there. Feed it
+//! only blocks that the journal has synced: an index may lag the journal, never lead it.
+//!
+//! It only ever grows. What it says are [candidates](Index::candidates): the log holds the tag of
+//! each leaf, and whoever asks compares. So what unwinds, crashes and short keys leave in an index
+//! does no harm, and a view of an older fork still finds what is in it.
 //!
 //! Two kinds: `RocksIndex` on disk (feature `rocksdb`, on by default), and [`MemoryIndex`] for
 //! tests and builds without RocksDB.
@@ -28,29 +31,23 @@ pub use memory::MemoryIndex;
 #[cfg(feature = "rocksdb")]
 pub use rocks::{RocksIndex, RocksOptions};
 
-use alloy_primitives::B256;
+use crate::tag::Tag;
 use qmtree_proofs::TxNum;
 use std::fmt::Debug;
 
-/// Numbers of transactions by their hash, up to the block that it has reached.
+/// Numbers of transactions by their tag, up to the block that it has reached.
 ///
-/// One feeds it, many read: what a reader finds may be of a block newer than the head it looks at,
-/// which it can tell by its head's leaf count.
+/// One feeds it, many read.
 pub trait Index: Debug + Send + Sync {
-    /// The block that the index has come to; none where it is empty.
+    /// The block that the index has come to; none where it has not begun.
     fn reached(&self) -> Option<Reached>;
 
-    /// The number of a transaction, or none if the index does not hold its hash.
+    /// Numbers that transactions of this tag may have, ascending: all that were inserted with the
+    /// tag, and maybe some that were inserted with another.
     ///
     /// # Errors
     /// [`IndexError::Damaged`] or [`IndexError::Store`] if what is on disk cannot be read.
-    fn get(&self, tx_hash: &B256) -> Result<Option<TxNum>, IndexError>;
-
-    /// The numbers of several transactions, in the order of their hashes.
-    ///
-    /// # Errors
-    /// As [`get`](Self::get).
-    fn get_many(&self, tx_hashes: &[B256]) -> Result<Vec<Option<TxNum>>, IndexError>;
+    fn candidates(&self, tag: &Tag) -> Result<Vec<TxNum>, IndexError>;
 
     /// Goes on by one batch, all or nothing. Seen at once, durable after [`flush`](Self::flush).
     ///

@@ -4,9 +4,9 @@
 //! |---|---|---|
 //! | `meta` | `format` | magic `QMTINDEX`, version u32 |
 //! | `meta` | `reached` | block number u64, leaf count u64, root (32 bytes); absent if none |
-//! | `tx_hash` | hash of a transaction (32 bytes) | its number u64 |
+//! | `tx_tag` | first 5 bytes of a tag, then the number in as few big-endian bytes as it takes | nothing |
 //!
-//! Integers are little-endian. RocksDB's own log is off: a batch goes to the memtables of both column
+//! Other integers are little-endian. RocksDB's own log is off: a batch goes to the memtables of both column
 //! families in one write, and these are flushed together (`atomic_flush`), so that what is on disk is
 //! always whole batches up to one of them.
 
@@ -17,11 +17,13 @@ use crate::durable::create_folder;
 use crate::header::{Fields, join};
 use crate::io::Disk;
 use crate::real_disk::RealDisk;
+use crate::tag::Tag;
 use alloy_primitives::B256;
 use qmtree_proofs::TxNum;
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB,
-    DBCompressionType, ErrorKind, FlushOptions, LogLevel, Options, WriteBatch, WriteOptions,
+    DBCompressionType, ErrorKind, FlushOptions, LogLevel, Options, ReadOptions, SliceTransform,
+    WriteBatch, WriteOptions,
 };
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -33,14 +35,18 @@ const VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"QMTINDEX";
 
 const META: &str = "meta";
-const TX_HASH: &str = "tx_hash";
+const TX_TAG: &str = "tx_tag";
 const FORMAT_KEY: &[u8] = b"format";
 const REACHED_KEY: &[u8] = b"reached";
 const FORMAT_LEN: usize = 8 + 4;
 const REACHED_LEN: usize = 8 + 8 + 32;
 
-/// Larger than every hash.
-const BEHIND_ALL_KEYS: [u8; 33] = [0xff; 33];
+/// Bytes of a tag in a key. The log tells apart what they do not: with 2^30 transactions that is one
+/// wrong candidate in a thousand lookups. Each byte more would cost a byte per transaction.
+const PREFIX_LEN: usize = 5;
+const MAX_KEY_LEN: usize = PREFIX_LEN + 8;
+/// Larger than every key.
+const BEHIND_ALL_KEYS: [u8; MAX_KEY_LEN + 1] = [0xff; MAX_KEY_LEN + 1];
 /// The file by which RocksDB knows a folder of its own.
 const CURRENT_FILE: &str = "CURRENT";
 
@@ -74,7 +80,7 @@ impl Default for RocksOptions {
 
 /// An index in a folder of its own, which one process may have open at a time.
 ///
-/// Takes 51 bytes per transaction on disk, and memory as [`RocksOptions`] says. Dropping it
+/// Takes 19 bytes per transaction on disk, and memory as [`RocksOptions`] says. Dropping it
 /// flushes, but cannot say whether that went well: call [`flush`](Index::flush) first.
 #[derive(Debug)]
 pub struct RocksIndex {
@@ -105,7 +111,7 @@ impl RocksIndex {
             Found::SomethingElse => return Err(foreign(path)),
         }
         let found = DB::list_cf(&db_options, path).map_err(failed(path, "open the index"))?;
-        let expected = ["default", META, TX_HASH];
+        let expected = ["default", META, TX_TAG];
         if BTreeSet::from_iter(found.iter().map(String::as_str)) != BTreeSet::from(expected) {
             return Err(foreign(path));
         }
@@ -120,6 +126,28 @@ impl RocksIndex {
                 is_poisoned: false,
             }),
         })
+    }
+
+    /// Removes the index in the folder `path`, whole or damaged; it must not be open. Does nothing if
+    /// there is none.
+    ///
+    /// # Errors
+    /// [`IndexError::Foreign`] if the folder holds something else; [`IndexError::Store`] as the
+    /// operating system says.
+    pub fn remove(path: &Path) -> Result<(), IndexError> {
+        let refused = |error| store(path, "remove the index", error);
+        match find(path).map_err(refused)? {
+            Found::Nothing => return Ok(()),
+            Found::SomethingElse => return Err(foreign(path)),
+            Found::Database => {}
+        }
+        // Of a damaged one nobody knows more than that RocksDB made it.
+        if let Ok(found) = DB::list_cf(&db_options(), path)
+            && !found.iter().any(|name| name == META)
+        {
+            return Err(foreign(path));
+        }
+        fs::remove_dir_all(path).map_err(refused)
     }
 
     // What it guards is changed after all that could panic.
@@ -161,14 +189,34 @@ impl RocksIndex {
         flushed.map_err(failed(&self.path, "flush the index"))
     }
 
-    fn tx_num(&self, value: &[u8]) -> Result<TxNum, IndexError> {
-        let bytes = value.try_into().map_err(|_| {
-            let source = format!("a number of {} bytes", value.len()).into();
+    fn tx_num(&self, key: &[u8]) -> Result<TxNum, IndexError> {
+        tx_num_of_key(key).ok_or_else(|| {
+            let source = format!("a key of {} bytes", key.len()).into();
             let path = self.path.clone();
             IndexError::Damaged { path, source }
-        })?;
-        Ok(TxNum(u64::from_le_bytes(bytes)))
+        })
     }
+}
+
+/// The key of a transaction: sorts by the front of its tag.
+fn key(tag: &Tag, tx_num: TxNum) -> ([u8; MAX_KEY_LEN], usize) {
+    let number = tx_num.0.to_be_bytes();
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    let digits = number.iter().skip(zeros);
+    let mut key = [0; MAX_KEY_LEN];
+    let bytes = tag.iter().take(PREFIX_LEN).chain(digits);
+    key.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    (key, MAX_KEY_LEN - zeros)
+}
+
+/// `None` if no transaction has this key.
+fn tx_num_of_key(key: &[u8]) -> Option<TxNum> {
+    let digits = key.get(PREFIX_LEN..)?;
+    let mut number = [0; 8];
+    let from = number.len().checked_sub(digits.len())?;
+    number.get_mut(from..)?.copy_from_slice(digits);
+    // One key for each number.
+    (digits.first() != Some(&0)).then_some(TxNum(u64::from_be_bytes(number)))
 }
 
 impl Index for RocksIndex {
@@ -176,34 +224,36 @@ impl Index for RocksIndex {
         self.state().reached
     }
 
-    fn get(&self, tx_hash: &B256) -> Result<Option<TxNum>, IndexError> {
-        let value = self
+    fn candidates(&self, tag: &Tag) -> Result<Vec<TxNum>, IndexError> {
+        let (prefix, _) = tag.split_at(PREFIX_LEN);
+        let mut options = ReadOptions::default();
+        options.set_prefix_same_as_start(true);
+        let mut found = Vec::new();
+        let mut cursor = self
             .db
-            .get_pinned_cf(family(&self.db, TX_HASH), tx_hash)
+            .raw_iterator_cf_opt(family(&self.db, TX_TAG), options);
+        cursor.seek(prefix);
+        while let Some(key) = cursor.key().filter(|key| key.starts_with(prefix)) {
+            found.push(self.tx_num(key)?);
+            cursor.next();
+        }
+        cursor
+            .status()
             .map_err(failed(&self.path, "read the index"))?;
-        value.map(|value| self.tx_num(&value)).transpose()
-    }
-
-    fn get_many(&self, tx_hashes: &[B256]) -> Result<Vec<Option<TxNum>>, IndexError> {
-        let tx_hash = family(&self.db, TX_HASH);
-        let values = self.db.batched_multi_get_cf(tx_hash, tx_hashes, false);
-        let tx_num = |value: Result<Option<rocksdb::DBPinnableSlice<'_>>, rocksdb::Error>| {
-            let value = value.map_err(failed(&self.path, "read the index"))?;
-            value.map(|value| self.tx_num(&value)).transpose()
-        };
-        values.into_iter().map(tx_num).collect()
+        found.sort_unstable();
+        Ok(found)
     }
 
     fn apply(&self, batch: &IndexBatch) -> Result<(), IndexError> {
         let mut state = self.state_to_write()?;
         batch.check_follows(state.reached)?;
-        let tx_hash = family(&self.db, TX_HASH);
+        let tx_tag = family(&self.db, TX_TAG);
+        let mut keys: Vec<_> = batch.inserts.iter().map(|(tag, n)| key(tag, *n)).collect();
+        // Neighbours go to the same place of the buffer.
+        keys.sort_unstable();
         let mut writes = WriteBatch::default();
-        for key in &batch.removals {
-            writes.delete_cf(tx_hash, key);
-        }
-        for (key, tx_num) in &batch.inserts {
-            writes.put_cf(tx_hash, key, tx_num.0.to_le_bytes());
+        for (key, len) in &keys {
+            writes.put_cf(tx_tag, key.split_at(*len).0, b"");
         }
         self.write(&mut state, writes, batch.after)
     }
@@ -215,14 +265,14 @@ impl Index for RocksIndex {
 
     fn clear(&self) -> Result<(), IndexError> {
         let mut state = self.state_to_write()?;
-        let tx_hash = family(&self.db, TX_HASH);
+        let tx_tag = family(&self.db, TX_TAG);
         let mut writes = WriteBatch::default();
-        writes.delete_range_cf(tx_hash, &[][..], &BEHIND_ALL_KEYS[..]);
+        writes.delete_range_cf(tx_tag, &[][..], &BEHIND_ALL_KEYS[..]);
         self.write(&mut state, writes, None)?;
         self.flush_held(&mut state)?;
         // Gives the space back; what is forgotten is forgotten without it.
         self.db
-            .compact_range_cf(tx_hash, None::<&[u8]>, None::<&[u8]>);
+            .compact_range_cf(tx_tag, None::<&[u8]>, None::<&[u8]>);
         Ok(())
     }
 }
@@ -300,7 +350,7 @@ fn open_database(
     let families = [
         ColumnFamilyDescriptor::new("default", meta_options()),
         ColumnFamilyDescriptor::new(META, meta_options()),
-        ColumnFamilyDescriptor::new(TX_HASH, tx_hash_options(options)),
+        ColumnFamilyDescriptor::new(TX_TAG, tx_tag_options(options)),
     ];
     DB::open_cf_descriptors(db_options, path, families).map_err(failed(path, "open the index"))
 }
@@ -328,7 +378,7 @@ fn meta_options() -> Options {
 }
 
 /// For lookups of single keys that lie anywhere, many of which are not there. Hashes do not compress.
-fn tx_hash_options(options: RocksOptions) -> Options {
+fn tx_tag_options(options: RocksOptions) -> Options {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(&Cache::new_lru_cache(options.cache_bytes));
     blocks.set_bloom_filter(BITS_OF_FILTER_PER_KEY, false);
@@ -340,7 +390,10 @@ fn tx_hash_options(options: RocksOptions) -> Options {
     blocks.set_metadata_block_size(4 * KIB);
     blocks.set_pin_top_level_index_and_filter(true);
     blocks.set_block_size(4 * KIB);
+    blocks.set_block_restart_interval(64);
+    blocks.set_whole_key_filtering(false);
     let mut family = Options::default();
+    family.set_prefix_extractor(SliceTransform::create_fixed_prefix(PREFIX_LEN));
     family.set_block_based_table_factory(&blocks);
     family.set_write_buffer_size(options.write_buffer_bytes);
     family.set_max_write_buffer_number(WRITE_BUFFERS.into());
@@ -355,7 +408,7 @@ fn without_log() -> WriteOptions {
 }
 
 fn flush(db: &DB) -> Result<(), rocksdb::Error> {
-    let families = [&family(db, META), &family(db, TX_HASH)];
+    let families = [&family(db, META), &family(db, TX_TAG)];
     db.flush_cfs_opt(&families, &FlushOptions::default())
 }
 
@@ -465,6 +518,25 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_as_short_as_their_numbers() {
+        let tag = [1, 2, 3, 4, 5, 6, 7, 8];
+        for (number, len) in [
+            (0, 5),
+            (1, 6),
+            (255, 6),
+            (256, 7),
+            (1 << 32, 10),
+            (u64::MAX, 13),
+        ] {
+            let (key, found) = key(&tag, TxNum(number));
+            assert_eq!((&key[..PREFIX_LEN], found), (&tag[..PREFIX_LEN], len));
+            assert_eq!(tx_num_of_key(&key[..len]), Some(TxNum(number)));
+        }
+        assert_eq!(tx_num_of_key(&tag[..4]), None);
+        assert_eq!(tx_num_of_key(&[0; 14]), None);
+    }
+
+    #[test]
     fn a_position_is_48_bytes() {
         let reached = Reached {
             block_number: 1,
@@ -521,12 +593,14 @@ mod tests {
     fn a_number_that_is_no_number_is_damage() {
         let (_dir, path) = folder_with_index();
         let index = RocksIndex::open(&path, RocksOptions::default()).unwrap();
-        let key = B256::repeat_byte(1);
-        let tx_hash = family(&index.db, TX_HASH);
-        index.db.put_cf(tx_hash, key, [0; 7]).unwrap();
-        let damaged = |error| matches!(error, IndexError::Damaged { .. });
-        assert!(damaged(index.get(&key).unwrap_err()));
-        assert!(damaged(index.get_many(&[key]).unwrap_err()));
+        let tx_tag = family(&index.db, TX_TAG);
+        for (front, number) in [(1, &[0][..]), (2, &[0, 1]), (3, &[1; 9])] {
+            let tag = [front; 8];
+            let key = [&tag[..PREFIX_LEN], number].concat();
+            index.db.put_cf(tx_tag, key, b"").unwrap();
+            let error = index.candidates(&tag).unwrap_err();
+            assert!(matches!(error, IndexError::Damaged { .. }), "{error}");
+        }
     }
 
     #[test]
@@ -546,7 +620,7 @@ mod tests {
         let index = RocksIndex::open(&path, RocksOptions::default()).unwrap();
         fs::remove_dir_all(&path).unwrap();
         let batch = IndexBatch {
-            inserts: vec![(B256::ZERO, TxNum(0))],
+            inserts: vec![([1; 8], TxNum(0))],
             ..IndexBatch::default()
         };
         index.apply(&batch).unwrap();

@@ -112,6 +112,11 @@ pub(crate) fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<(u64, PathBuf)>
     Ok(files)
 }
 
+/// True if this is the name of a journal file.
+pub(crate) fn is_journal_file(name: &Path) -> bool {
+    first_seq_of(name).is_some()
+}
+
 /// The number in a name, if the name is the one that `path_of` gives to the number.
 fn first_seq_of(name: &Path) -> Option<u64> {
     let first_seq = u64::from_str_radix(name.file_stem()?.to_str()?, 16).ok()?;

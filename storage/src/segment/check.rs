@@ -28,12 +28,13 @@ impl Segment {
     /// checksums included. Changes nothing.
     ///
     /// Costs a leaf hash and a node hash per leaf, all of them in lanes. Of a pruned segment only
-    /// the checksums are left to verify.
+    /// the checksums are left to verify, and that its seams hash to its twig roots.
     ///
     /// # Errors
     /// The first thing that is wrong, by the order in the file.
     pub fn check(&self) -> Result<(), SegmentError> {
         check_frame(&self.path, &self.map, self.header.identity)?;
+        self.check_seams()?;
         let mut audit = Audit::new();
         self.each_stored_twig(|twig| audit.check(twig))
     }

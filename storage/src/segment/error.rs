@@ -222,7 +222,7 @@ pub enum Part {
     TwigRoot(TwigId),
     /// The hash of the last leaf, in the header.
     End,
-    /// Twig roots and blocks.
+    /// Twig roots, blocks and seams.
     Footer,
 }
 
@@ -235,7 +235,7 @@ impl fmt::Display for Part {
             Self::Tags(twig) => write!(f, "tags of twig {twig}"),
             Self::TwigRoot(twig) => write!(f, "root of twig {twig}"),
             Self::End => f.write_str("hash of the last leaf"),
-            Self::Footer => f.write_str("twig roots and blocks"),
+            Self::Footer => f.write_str("twig roots, blocks and seams"),
         }
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Header {
     pub(super) anchor: Digest,
     /// Hash of the last leaf.
     pub(super) end: Digest,
+    /// Nodes that a pruned segment keeps along the seams between blocks.
+    pub(super) seam_count: u64,
 }
 
 impl Header {
@@ -49,6 +51,7 @@ impl Header {
                 numbers.as_flattened(),
                 &self.anchor,
                 &self.end,
+                &self.seam_count.to_le_bytes(),
             ],
         )
     }
@@ -97,21 +100,26 @@ impl Header {
             block_count: fields.u64()?,
             anchor: *fields.bytes()?,
             end: *fields.bytes()?,
+            seam_count: fields.u64()?,
         })
     }
 
     /// Offset of a field that makes no sense beside the others.
     fn first_misfit(&self) -> Option<usize> {
-        if self.has_tags && self.content == Content::Pruned {
+        if self.has_tags && self.content != Content::Whole {
             Some(AT_PARTS)
         } else if self.twig_count == 0 || self.checked_leaves().is_none() {
             Some(AT_TWIG_COUNT)
         } else if self.block_count == 0 && self.first_block != 0 {
             Some(AT_FIRST_BLOCK)
-        } else if self.first_block.checked_add(self.block_count).is_none() {
+        } else if (self.block_count != 0 && self.content == Content::Roots)
+            || self.first_block.checked_add(self.block_count).is_none()
+        {
             Some(AT_BLOCK_COUNT)
         } else if self.first_twig.0 == 0 && self.anchor != [0; 32] {
             Some(AT_ANCHOR)
+        } else if self.content == Content::Whole && self.seam_count != 0 {
+            Some(AT_SEAM_COUNT)
         } else {
             None
         }
@@ -133,15 +141,16 @@ impl Header {
 
     /// Bytes of the file; `None` if no file could be so long.
     pub(super) fn file_len(&self) -> Option<u64> {
+        let seams = self.seam_count.checked_mul(DIGEST_LEN as u64)?;
         let per_twig = self.twig_len() + self.tags_len();
-        file_len(per_twig, self.twig_count, self.block_count)
+        file_len(per_twig, self.twig_count, self.block_count)?.checked_add(seams)
     }
 
     /// Bytes of a twig in this file.
     pub(super) fn twig_len(&self) -> usize {
         match self.content {
             Content::Whole => TWIG_LEN,
-            Content::Pruned => 0,
+            Content::Pruned | Content::Roots => 0,
         }
     }
 

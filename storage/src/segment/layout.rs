@@ -27,6 +27,7 @@ pub(super) const AT_FIRST_BLOCK: usize = 48;
 pub(super) const AT_BLOCK_COUNT: usize = 56;
 pub(super) const AT_ANCHOR: usize = 64;
 pub(super) const AT_END: usize = AT_ANCHOR + DIGEST_LEN;
+pub(super) const AT_SEAM_COUNT: usize = AT_END + DIGEST_LEN;
 
 // 7.2 Twig
 pub(super) const PAYLOADS_LEN: usize = LEAVES * PAYLOAD_LEN;
@@ -91,7 +92,7 @@ const _: () = {
     assert!(LEAVES as u64 == TWIG_LEAVES);
     assert!(FIELDS_AT + 8 == 32 && AT_CONTENT == 25);
     assert!(32 + 8 == AT_TWIG_COUNT && AT_BLOCK_COUNT + 8 == AT_ANCHOR);
-    assert!(AT_END == 96 && AT_END + DIGEST_LEN + 3964 + 4 == HEADER_LEN);
+    assert!(AT_END == 96 && AT_SEAM_COUNT == 128 && AT_SEAM_COUNT + 8 + 3956 + 4 == HEADER_LEN);
     assert!(PAYLOADS_LEN == 196_608);
     assert!(ANCHORS_LEN == 4096);
     assert!(AT_HEAP == 200_704);

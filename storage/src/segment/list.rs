@@ -3,7 +3,7 @@
 use super::error::SegmentError;
 use super::name::{Content, SegmentName};
 use super::reader::Segment;
-use crate::durable::TEMPORARY;
+use crate::durable::is_temporary;
 use crate::identity::Identity;
 use crate::io::Disk;
 use qmtree_proofs::{TwigId, TxNum};
@@ -70,7 +70,7 @@ fn names(disk: &dyn Disk, folder: &Path) -> Result<(Vec<SegmentName>, Vec<PathBu
         match SegmentName::parse(&path) {
             Some(Some(name)) => names.push(name),
             Some(None) => return Err(SegmentError::UnknownName { path }),
-            None if path.extension().is_some_and(|ending| ending == TEMPORARY) => {
+            None if is_temporary(&name) => {
                 orphans.push(path);
             }
             None => {}
@@ -80,14 +80,34 @@ fn names(disk: &dyn Disk, folder: &Path) -> Result<(Vec<SegmentName>, Vec<PathBu
     names.sort_by_key(|name| (name.first_twig, name.twig_count, name.content));
     names.dedup_by(|later, name| {
         let same = (later.first_twig, later.twig_count) == (name.first_twig, name.twig_count);
-        let orphan = same && later.content == Content::Whole;
+        let pruned = name.content == Content::Pruned;
+        let orphan = same && pruned && later.content == Content::Whole;
         if orphan {
             orphans.push(folder.join(later.to_string()));
         }
         orphan
     });
+    // Leaves that are to take the place of roots do so once the file of the roots is gone.
+    let roots: Vec<_> = names
+        .iter()
+        .filter(|name| name.content == Content::Roots)
+        .copied()
+        .collect();
+    names.retain(|name| {
+        let orphan = roots.iter().any(|roots| is_inside(name, roots));
+        if orphan {
+            orphans.push(folder.join(name.to_string()));
+        }
+        !orphan
+    });
     orphans.sort();
     Ok((names, orphans))
+}
+
+/// True if the twigs of one file are among those of another one.
+fn is_inside(name: &SegmentName, other: &SegmentName) -> bool {
+    let end = |name: &SegmentName| name.first_twig.0.saturating_add(name.twig_count);
+    name != other && name.first_twig >= other.first_twig && end(name) <= end(other)
 }
 
 /// Each segment starts where the one before it ends.

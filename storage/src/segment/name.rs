@@ -1,4 +1,5 @@
-//! Names of segment files: `<first twig>-<twigs>.qms`, 16 hex digits each; `.qmp` once pruned.
+//! Names of segment files: `<first twig>-<twigs>.qms`, 16 hex digits each; `.qmp` once pruned, `.qmr` with
+//! roots alone.
 
 use qmtree_proofs::TwigId;
 use std::ffi::OsStr;
@@ -11,28 +12,31 @@ use std::path::Path;
 pub(super) enum Content {
     Pruned = 0,
     Whole = 1,
+    /// Twig roots and nothing else: not even which blocks end here is known.
+    Roots = 2,
 }
 
 impl Content {
+    const ALL: [Self; 3] = [Self::Pruned, Self::Whole, Self::Roots];
+
     pub(super) fn id(self) -> u8 {
         self as u8
     }
 
     pub(super) fn from_id(id: u8) -> Option<Self> {
-        [Self::Pruned, Self::Whole]
-            .into_iter()
-            .find(|content| content.id() == id)
+        Self::ALL.into_iter().find(|content| content.id() == id)
     }
 
     fn ending(self) -> &'static str {
         match self {
             Self::Whole => "qms",
             Self::Pruned => "qmp",
+            Self::Roots => "qmr",
         }
     }
 
     fn from_ending(ending: &OsStr) -> Option<Self> {
-        [Self::Pruned, Self::Whole]
+        Self::ALL
             .into_iter()
             .find(|content| ending == content.ending())
     }
@@ -70,6 +74,11 @@ impl SegmentName {
     }
 }
 
+/// True if this is the name of a segment, whole or pruned.
+pub(crate) fn is_segment(name: &Path) -> bool {
+    matches!(SegmentName::parse(name), Some(Some(_)))
+}
+
 impl fmt::Display for SegmentName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -92,7 +101,7 @@ mod tests {
 
     #[test]
     fn names_round_trip_and_have_one_spelling() {
-        for content in [Content::Whole, Content::Pruned] {
+        for content in Content::ALL {
             let name = SegmentName {
                 first_twig: TwigId(0xab),
                 twig_count: 2,

@@ -4,8 +4,9 @@ use super::blocks::{BlockEnd, first_misfit};
 use super::error::{Part, SegmentError};
 use super::header::Header;
 use super::layout::*;
-use super::name::SegmentName;
+use super::name::{Content, SegmentName};
 use super::parts::Parts;
+use super::seams;
 use crate::identity::Identity;
 use crc32c::crc32c;
 use std::path::Path;
@@ -25,6 +26,7 @@ pub(super) fn check_frame<'a>(
     })?;
     check_tail(path, file, &parts)?;
     check_blocks(path, &header, &parts)?;
+    check_seam_count(path, &header, &parts)?;
     Ok((header, parts))
 }
 
@@ -78,6 +80,22 @@ fn check_blocks(path: &Path, header: &Header, parts: &Parts<'_>) -> Result<(), S
         path,
         table_at + BLOCK_LEN * misfit,
         "block",
+    ))
+}
+
+/// The block table says how many nodes are kept.
+fn check_seam_count(path: &Path, header: &Header, parts: &Parts<'_>) -> Result<(), SegmentError> {
+    let starts = match header.content {
+        Content::Whole => return Ok(()),
+        Content::Pruned | Content::Roots => seams::starts(header, parts),
+    };
+    if starts.last() == Some(&parts.seams.len()) {
+        return Ok(());
+    }
+    Err(SegmentError::field(
+        path,
+        AT_SEAM_COUNT,
+        "number of seam nodes",
     ))
 }
 

@@ -13,10 +13,12 @@ pub(super) struct Parts<'a> {
     pub(super) tags: &'a [[u8; TAGS_LEN]],
     /// Where the twig roots start.
     pub(super) footer_at: usize,
-    /// Twig roots and blocks, what the tail's checksum covers.
+    /// Twig roots, blocks and seams, what the tail's checksum covers.
     pub(super) footer: &'a [u8],
     pub(super) roots: &'a [Digest],
     pub(super) blocks: &'a [[u8; BLOCK_LEN]],
+    /// The nodes along the seams between blocks; none in a whole segment.
+    pub(super) seams: &'a [Digest],
     pub(super) tail: &'a [u8; TAIL_LEN],
 }
 
@@ -33,7 +35,9 @@ impl<'a> Parts<'a> {
         let (front, behind) = file.split_at_checked(footer_at)?;
         let (front, tags) = front.split_at_checked(tags_at)?;
         let (footer, tail) = behind.split_last_chunk()?;
-        let (roots, blocks) = footer.split_at_checked(DIGEST_LEN * twig_count)?;
+        let (roots, rest) = footer.split_at_checked(DIGEST_LEN * twig_count)?;
+        let block_count = usize::try_from(header.block_count).ok()?;
+        let (blocks, seams) = rest.split_at_checked(BLOCK_LEN * block_count)?;
         let twigs = front.get(HEADER_LEN..)?.as_chunks().0;
         let (roots, blocks) = (roots.as_chunks().0, blocks.as_chunks().0);
         Some(Self {
@@ -43,6 +47,7 @@ impl<'a> Parts<'a> {
             footer,
             roots,
             blocks,
+            seams: seams.as_chunks().0,
             tail,
         })
     }

@@ -9,6 +9,7 @@ use super::layout::*;
 use super::name::Content;
 use super::open::check_frame;
 use super::parts::{Parts, digest};
+use super::seams;
 use super::stored::StoredTwig;
 use super::touch::{Share, Touched};
 use crate::identity::Identity;
@@ -31,6 +32,8 @@ pub struct Segment {
     pub(super) header: Header,
     pub(super) hasher: Hasher,
     pub(super) touched: Touched,
+    /// Where the seams of each twig start; empty unless pruned.
+    pub(super) seam_starts: Box<[usize]>,
 }
 
 impl Segment {
@@ -55,12 +58,17 @@ impl Segment {
         let (header, parts) = check_frame(&path, &map, identity)?;
         let touched = Touched::new(parts.twigs.len());
         let hasher = Hasher::new(identity.profile);
+        let seam_starts = match header.content {
+            Content::Whole => Box::default(),
+            Content::Pruned | Content::Roots => seams::starts(&header, &parts),
+        };
         Ok(Self {
             path,
             map,
             header,
             hasher,
             touched,
+            seam_starts,
         })
     }
 
@@ -103,7 +111,14 @@ impl Segment {
     /// True if the leaves, and the nodes below the twig roots, were dropped.
     #[must_use]
     pub fn is_pruned(&self) -> bool {
-        self.header.content == Content::Pruned
+        self.header.content != Content::Whole
+    }
+
+    /// True if the log started from these roots: there never were leaves, and which blocks end here
+    /// is not known.
+    #[must_use]
+    pub fn is_roots(&self) -> bool {
+        self.header.content == Content::Roots
     }
 
     /// Hash of the leaf before the first; zero for leaf 0.
@@ -244,8 +259,8 @@ impl Segment {
 
     /// The digest of a node, by its level (0 to 11) and its index in the whole level.
     ///
-    /// Levels 4 to 11 are read; below them the [`group`](Self::group) is derived. Twig roots are
-    /// known of pruned segments too.
+    /// Levels 4 to 11 are read; below them the [`group`](Self::group) is derived. Of pruned segments
+    /// the twig roots are known, and the nodes that begin or end where a block does.
     ///
     /// # Errors
     /// As [`group`](Self::group).
@@ -254,6 +269,9 @@ impl Segment {
             && let Some(root) = self.twig_root(TwigId(index))
         {
             return Ok(root);
+        }
+        if self.is_pruned() && level < TWIG_LEVEL {
+            return self.seam_node(level, index);
         }
         let twig_id = self.twig_of(level, index)?;
         if level < GROUP_LEVEL {
@@ -277,6 +295,17 @@ impl Segment {
         } else {
             Ok(twig_id)
         }
+    }
+
+    /// Says whether the leaf is there to be read and proved.
+    ///
+    /// # Errors
+    /// [`SegmentError::Pruned`] if it is not.
+    pub fn check_unpruned(&self, tx_num: TxNum) -> Result<(), SegmentError> {
+        if self.is_pruned() {
+            return Err(self.pruned(tx_num));
+        }
+        Ok(())
     }
 
     pub(super) fn pruned(&self, tx_num: TxNum) -> SegmentError {

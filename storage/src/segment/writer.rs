@@ -53,15 +53,16 @@ pub fn write_segment(
     })
 }
 
-/// Replaces a whole segment by its pruned form: twig roots and blocks stay, leaves, their tags and
-/// the nodes below the roots go. Returns the pruned segment; `segment` stays readable as long as it is held.
+/// Replaces a whole segment by its pruned form: twig roots, blocks, and the nodes along the seams
+/// between blocks stay; leaves, their tags and all other nodes go. Returns the pruned segment;
+/// `segment` stays readable as long as it is held.
 ///
 /// The whole file is unlinked after the pruned one is durable and opens. A pruned segment is left
 /// as it is.
 ///
 /// # Errors
 /// [`SegmentError::Exists`] if the pruned file is there already, [`SegmentError::Io`] as the disk
-/// says; or what is wrong with the segment's header, roots or blocks.
+/// says; or what is wrong with the segment, in which case it is left as it is.
 pub fn prune(disk: &dyn Disk, segment: &Segment) -> Result<Segment, SegmentError> {
     let path = segment.path();
     let identity = segment.header.identity;
@@ -71,15 +72,48 @@ pub fn prune(disk: &dyn Disk, segment: &Segment) -> Result<Segment, SegmentError
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     // Again, so that no damage since the segment was opened gets a fresh checksum.
     let (header, parts) = check_frame(path, &segment.map, identity)?;
+    let seams = segment.collect_seams(&parts)?;
     let header = Header {
         content: Content::Pruned,
+        seam_count: seams.len() as u64,
         has_tags: false,
         ..header
     };
-    let pruned = create(disk, folder, &header, parts.footer, |_| Ok(()))?;
+    let footer = [parts.footer, seams.as_flattened()].concat();
+    let pruned = create(disk, folder, &header, &footer, |_| Ok(()))?;
     let pruned = Segment::open(disk, &pruned, identity)?;
     durable::remove(disk, path).map_err(SegmentError::io(path, "remove"))?;
     Ok(pruned)
+}
+
+/// Writes what a log starts from that has only the roots of its first twigs, twig 0 up; `end` is the
+/// hash of their last leaf. Returns its path; the file is durable then.
+///
+/// # Errors
+/// As [`write_segment`].
+pub fn write_roots(
+    disk: &dyn Disk,
+    folder: &Path,
+    identity: Identity,
+    roots: &[Digest],
+    end: Digest,
+) -> Result<PathBuf, SegmentError> {
+    if roots.is_empty() {
+        return Err(ContentsError::NoTwigs.into());
+    }
+    let header = Header {
+        identity,
+        content: Content::Roots,
+        has_tags: false,
+        first_twig: TwigId(0),
+        twig_count: roots.len() as u64,
+        first_block: 0,
+        block_count: 0,
+        seam_count: 0,
+        anchor: [0; 32],
+        end,
+    };
+    create(disk, folder, &header, roots.as_flattened(), |_| Ok(()))
 }
 
 fn create(
@@ -126,6 +160,7 @@ fn header_of(
         block_count: blocks.len() as u64,
         anchor: first.previous_leaf_hash(),
         end: node(last, 0, LEAVES - 1),
+        seam_count: 0,
     };
     if first_block.checked_add(header.block_count).is_none() {
         return Err(ContentsError::Block {

@@ -1,14 +1,13 @@
 //! An index on disk that is not what was written, or not an index.
 
 use crate::support::{Kind, Log, Rocks, SMALL};
-use alloy_primitives::B256;
-use qmtree_storage::{Index, IndexError, RocksIndex};
+use qmtree_storage::{Index, IndexError, RocksIndex, Tag};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// An index with some thousand entries, closed, and their hashes.
-fn closed_index() -> (TempDir, PathBuf, Log, Vec<B256>) {
+/// An index with some thousand entries, closed, and their tags.
+fn closed_index() -> (TempDir, PathBuf, Log, Vec<Tag>) {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("index");
     let mut log = Log::new();
@@ -17,8 +16,8 @@ fn closed_index() -> (TempDir, PathBuf, Log, Vec<B256>) {
     batches.iter().for_each(|batch| index.apply(batch).unwrap());
     index.flush().unwrap();
     let inserts = batches.iter().flat_map(|batch| &batch.inserts);
-    let tx_hashes = inserts.map(|(tx_hash, _)| *tx_hash).collect();
-    (dir, path, log, tx_hashes)
+    let tags = inserts.map(|(tag, _)| *tag).collect();
+    (dir, path, log, tags)
 }
 
 fn files_of(path: &Path, is_wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
@@ -97,7 +96,7 @@ fn a_file_cut_short_is_damage() {
 /// No flipped byte makes it answer wrongly: it refuses, or the byte did not matter.
 #[test]
 fn a_flipped_byte_is_never_believed() {
-    let (_dir, path, log, tx_hashes) = closed_index();
+    let (_dir, path, log, tags) = closed_index();
     let mut refused = 0;
     let files = files_of(&path, |name| {
         name.ends_with(".sst") || name.starts_with("MANIFEST")
@@ -113,10 +112,8 @@ fn a_flipped_byte_is_never_believed() {
             }
             write(&copy.path().join(file.file_name().unwrap()), &flipped);
             let read = RocksIndex::open(copy.path(), SMALL).and_then(|index| {
-                index.get_many(&tx_hashes)?;
-                tx_hashes
-                    .iter()
-                    .try_for_each(|key| index.get(key).map(drop))?;
+                tags.iter()
+                    .try_for_each(|tag| index.candidates(tag).map(drop))?;
                 Ok(index)
             });
             match read {

@@ -1,9 +1,9 @@
 //! What an index on disk costs. Prints figures for docs/decisions/0005-rocksdb-index.md:
 //! `cargo test --release -p qmtree-storage --test index measure -- --ignored --nocapture`
 
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::keccak256;
 use qmtree_proofs::TxNum;
-use qmtree_storage::{Index, IndexBatch, Reached, RocksIndex, RocksOptions};
+use qmtree_storage::{Index, IndexBatch, Reached, RocksIndex, RocksOptions, Tag, tag_of};
 use std::env;
 use std::fs;
 use std::hint::black_box;
@@ -11,7 +11,8 @@ use std::path::Path;
 use std::time::Instant;
 use tempfile::TempDir;
 
-const BLOCK_LEN: u64 = 200;
+/// Transactions of a batch: the engine gathers blocks.
+const BLOCK_LEN: u64 = 50_000;
 const LOOKUPS: u64 = 200_000;
 
 fn block(number: u64) -> IndexBatch {
@@ -24,15 +25,12 @@ fn block(number: u64) -> IndexBatch {
     IndexBatch {
         before: (number > 0).then(|| reached(number)),
         after: Some(reached(number + 1)),
-        inserts: tx_nums
-            .map(|number| (hash(number), TxNum(number)))
-            .collect(),
-        ..IndexBatch::default()
+        inserts: tx_nums.map(|number| (tag(number), TxNum(number))).collect(),
     }
 }
 
-fn hash(tx_num: u64) -> B256 {
-    keccak256(tx_num.to_le_bytes())
+fn tag(tx_num: u64) -> Tag {
+    tag_of(&keccak256(tx_num.to_le_bytes()))
 }
 
 fn bytes_of(folder: &Path) -> u64 {
@@ -53,7 +51,7 @@ fn measure() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("index");
     let index = RocksIndex::open(&path, RocksOptions::default()).unwrap();
-    println!("entries={entries} block={BLOCK_LEN} before: {}", memory());
+    println!("entries={entries} batch={BLOCK_LEN} before: {}", memory());
 
     let (mut apply, begin) = (0.0, Instant::now());
     for number in 0..entries / BLOCK_LEN {
@@ -81,25 +79,18 @@ fn measure() {
     let index = RocksIndex::open(&path, RocksOptions::default()).unwrap();
     println!("open: {:.1} ms", begin.elapsed().as_secs_f64() * 1e3);
     let some = |salt: u64| (0..LOOKUPS).map(move |n| (n * 7919 + salt) % entries);
-    let lookups = |name: &str, keys: Vec<B256>| {
+    let lookups = |name: &str, keys: Vec<Tag>| {
         for run in ["first", "again"] {
             let begin = Instant::now();
             for key in &keys {
-                black_box(index.get(key).unwrap());
+                black_box(index.candidates(key).unwrap());
             }
             let us = begin.elapsed().as_secs_f64() * 1e6 / keys.len() as f64;
-            println!("get {name} {run}: {us:.2} us");
+            println!("candidates {name} {run}: {us:.2} us");
         }
     };
-    lookups("known", some(0).map(hash).collect());
-    lookups("unknown", some(1).map(|n| hash(entries + n)).collect());
-    let keys: Vec<B256> = some(3).map(hash).collect();
-    let begin = Instant::now();
-    for keys in keys.chunks(200) {
-        black_box(index.get_many(keys).unwrap());
-    }
-    let us = begin.elapsed().as_secs_f64() * 1e6 / keys.len() as f64;
-    println!("get_many of 200, known: {us:.2} us each");
+    lookups("known", some(0).map(tag).collect());
+    lookups("unknown", some(1).map(|n| tag(entries + n)).collect());
     println!("after it: {}", memory());
     let begin = Instant::now();
     index.clear().unwrap();

@@ -2,7 +2,7 @@
 
 use crate::support::{Kind, Log, Memory, Subject};
 use qmtree_proofs::TxNum;
-use qmtree_storage::{Index, IndexBatch, IndexError};
+use qmtree_storage::{Index, IndexError};
 
 macro_rules! for_both {
     ($($rule:ident)*) => {
@@ -21,7 +21,8 @@ for_both! {
     a_new_index_is_empty
     a_batch_changes_position_and_entries
     a_batch_out_of_order_changes_nothing
-    removals_come_before_inserts
+    a_tag_may_have_several_numbers
+    what_was_unwound_stays_a_candidate
     an_unwind_may_leave_nothing
     what_was_flushed_is_found_again
     what_was_not_flushed_is_lost_by_whole_blocks
@@ -33,7 +34,6 @@ fn a_new_index_is_empty<K: Kind>() {
     let subject = Subject::<K>::new();
     assert_eq!(subject.index().reached(), None);
     assert_eq!(Log::new().check(subject.index()), None);
-    assert_eq!(subject.index().get_many(&[]).unwrap(), []);
 }
 
 fn a_batch_changes_position_and_entries<K: Kind>() {
@@ -70,33 +70,31 @@ fn a_batch_out_of_order_changes_nothing<K: Kind>() {
     assert_eq!(log.check(subject.index()), None);
 }
 
-fn removals_come_before_inserts<K: Kind>() {
-    let (subject, mut log) = (Subject::<K>::new(), Log::new());
-    let block = log.block(4);
-    subject.index().apply(&block).unwrap();
-    let unwind = log.unwind(1);
-    // The other fork takes in two of the four again, at other places.
-    let other = log.block(5);
-    let change = IndexBatch {
-        before: unwind.before,
-        removals: unwind.removals,
-        ..other
-    };
-    subject.index().apply(&change).unwrap();
-    assert_eq!(log.check(subject.index()), log.reached());
+fn a_tag_may_have_several_numbers<K: Kind>() {
+    let subject = Subject::<K>::new();
+    let (mut batch, tag) = (Log::new().block(0), [7; 8]);
+    for numbers in [&[3, 1 << 40, u64::MAX][..], &[0, 300], &[3, 300]] {
+        batch.inserts = numbers.iter().map(|n| (tag, TxNum(*n))).collect();
+        subject.index().apply(&batch).unwrap();
+        batch.before = batch.after;
+    }
+    let all = [0, 3, 300, 1 << 40, u64::MAX].map(TxNum);
+    assert_eq!(subject.index().candidates(&tag).unwrap(), all);
+    assert_eq!(subject.index().candidates(&[8; 8]).unwrap(), []);
+}
 
-    let (tx_hash, _) = change.inserts[0];
-    let replace = IndexBatch {
-        before: log.reached(),
-        after: log.reached(),
-        removals: vec![tx_hash],
-        inserts: vec![(tx_hash, TxNum(7)), (tx_hash, TxNum(u64::MAX))],
-    };
-    subject.index().apply(&replace).unwrap();
-    assert_eq!(
-        subject.index().get(&tx_hash).unwrap(),
-        Some(TxNum(u64::MAX))
-    );
+fn what_was_unwound_stays_a_candidate<K: Kind>() {
+    let (subject, mut log) = (Subject::<K>::new(), Log::new());
+    let (kept, block) = (log.block(4), log.block(4));
+    subject.index().apply(&kept).unwrap();
+    subject.index().apply(&block).unwrap();
+    subject.index().apply(&log.unwind(1)).unwrap();
+    for (tag, tx_num) in kept.inserts.iter().chain(&block.inserts) {
+        assert!(subject.index().candidates(tag).unwrap().contains(tx_num));
+    }
+    // The other fork takes in two of the four again, at other places.
+    subject.index().apply(&log.block(5)).unwrap();
+    assert_eq!(log.check(subject.index()), log.reached());
 }
 
 fn an_unwind_may_leave_nothing<K: Kind>() {
@@ -167,8 +165,8 @@ fn it_is_read_while_it_is_fed<K: Kind>() {
             while index.reached() != log.reached() {
                 let leaf_count = index.reached().map_or(0, |reached| reached.leaf_count);
                 let seen = batches.iter().take(leaf_count as usize / 20).next_back();
-                for (tx_hash, tx_num) in seen.into_iter().flat_map(|batch| &batch.inserts) {
-                    assert_eq!(index.get(tx_hash).unwrap(), Some(*tx_num));
+                for (tag, tx_num) in seen.into_iter().flat_map(|batch| &batch.inserts) {
+                    assert!(index.candidates(tag).unwrap().contains(tx_num));
                 }
             }
         });

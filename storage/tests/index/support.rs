@@ -1,32 +1,33 @@
 //! A chain of blocks with forks, as batches, and what an index must then hold.
 
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::keccak256;
 use qmtree_proofs::TxNum;
-use qmtree_storage::{Index, IndexBatch, IndexError, MemoryIndex, Reached};
+use qmtree_storage::{Index, IndexBatch, IndexError, MemoryIndex, Reached, Tag, tag_of};
 #[cfg(feature = "rocksdb")]
 use qmtree_storage::{RocksIndex, RocksOptions};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// What an index must hold at a position.
-pub(crate) type Entries = HashMap<B256, TxNum>;
+pub(crate) type Entries = HashSet<(Tag, TxNum)>;
 
 struct Block {
     reached: Reached,
-    tx_hashes: Vec<B256>,
+    tags: Vec<Tag>,
 }
 
 /// The log that an index is fed from.
 #[derive(Default)]
 pub(crate) struct Log {
     blocks: Vec<Block>,
-    /// Blocks there ever were: makes roots and hashes differ.
+    /// Blocks there ever were: makes roots and tags differ.
     count: u64,
     /// Transactions of the blocks unwound last, which the other fork takes in again.
-    unwound: Vec<B256>,
-    tx_hashes: HashSet<B256>,
+    unwound: Vec<Tag>,
+    /// All that there ever was.
+    all: BTreeMap<Tag, BTreeSet<TxNum>>,
     entries: HashMap<Option<Reached>, Entries>,
 }
 
@@ -45,14 +46,20 @@ impl Log {
         self.reached().map_or(0, |reached| reached.leaf_count)
     }
 
-    /// A block of `len` transactions, up to half of them from blocks that were unwound.
+    /// A block of `len` transactions, up to half of them from blocks that were unwound. The last has
+    /// the tag of the first, and the one before it a tag that begins like it.
     pub(crate) fn block(&mut self, len: u64) -> IndexBatch {
         let before = self.reached();
         self.count += 1;
         let seed = |index: u64| [self.count.to_le_bytes(), index.to_le_bytes()].concat();
-        let mut tx_hashes: Vec<B256> = self.unwound.drain(..).take(len as usize / 2).collect();
-        let missing = len - tx_hashes.len() as u64;
-        tx_hashes.extend((0..missing).map(|index| keccak256(seed(index))));
+        let mut tags: Vec<Tag> = self.unwound.drain(..).take(len as usize / 2).collect();
+        let missing = len - tags.len() as u64;
+        tags.extend((0..missing).map(|index| tag_of(&keccak256(seed(index)))));
+        if let [first, .., like, last] = tags.as_mut_slice() {
+            *last = *first;
+            *like = *first;
+            like[7] ^= 1;
+        }
 
         let first_tx_num = self.leaf_count();
         let reached = Reached {
@@ -61,53 +68,54 @@ impl Log {
             root: keccak256(self.count.to_le_bytes()),
         };
         let tx_nums = (first_tx_num..).map(TxNum);
-        let inserts: Vec<_> = tx_hashes.iter().copied().zip(tx_nums).collect();
+        let inserts: Vec<_> = tags.iter().copied().zip(tx_nums).collect();
         let mut entries = self.entries[&before].clone();
         entries.extend(inserts.iter().copied());
         self.entries.insert(Some(reached), entries);
-        self.tx_hashes.extend(&tx_hashes);
-        self.blocks.push(Block { reached, tx_hashes });
+        for (tag, tx_num) in &inserts {
+            self.all.entry(*tag).or_default().insert(*tx_num);
+        }
+        self.blocks.push(Block { reached, tags });
         IndexBatch {
             before,
             after: Some(reached),
             inserts,
-            ..IndexBatch::default()
         }
     }
 
     pub(crate) fn unwind(&mut self, blocks: usize) -> IndexBatch {
         let before = self.reached();
-        let dropped = self
-            .blocks
-            .split_off(self.blocks.len().saturating_sub(blocks));
-        let removals: Vec<B256> = dropped
-            .into_iter()
-            .flat_map(|block| block.tx_hashes)
-            .collect();
-        self.unwound.clone_from(&removals);
+        let keep = self.blocks.len().saturating_sub(blocks);
+        let dropped = self.blocks.split_off(keep);
+        self.unwound = dropped.into_iter().flat_map(|block| block.tags).collect();
         IndexBatch {
             before,
             after: self.reached(),
-            removals,
-            ..IndexBatch::default()
+            inserts: Vec::new(),
         }
     }
 
-    /// Checks that the index is at a position there was, and holds what belongs there.
+    /// Checks that the index is at a position there was, holds all that belongs there, and says
+    /// nothing that nobody told it.
     #[track_caller]
     pub(crate) fn check(&self, index: &dyn Index) -> Option<Reached> {
         let reached = index.reached();
         let entries = self.entries.get(&reached).expect("a position there was");
-        let tx_hashes: Vec<B256> = self.tx_hashes.iter().copied().collect();
-        let expected: Vec<_> = tx_hashes
-            .iter()
-            .map(|key| entries.get(key).copied())
-            .collect();
-        assert_eq!(index.get_many(&tx_hashes).unwrap(), expected);
-        for (tx_hash, expected) in tx_hashes.iter().zip(expected).take(20) {
-            assert_eq!(index.get(tx_hash).unwrap(), expected);
+        for (tag, ever) in &self.all {
+            let candidates = index.candidates(tag).unwrap();
+            assert!(candidates.is_sorted());
+            let mine = ever.iter().filter(|n| entries.contains(&(*tag, **n)));
+            for tx_num in mine {
+                assert!(candidates.contains(tx_num), "{tag:?} {tx_num}");
+            }
+            let mut from = *tag;
+            from[5..].fill(0);
+            let mut to = *tag;
+            to[5..].fill(0xff);
+            let like: BTreeSet<_> = self.all.range(from..=to).flat_map(|(_, n)| n).collect();
+            assert!(candidates.iter().all(|n| like.contains(n)), "{tag:?}");
         }
-        assert_eq!(index.get(&B256::repeat_byte(0xff)).unwrap(), None);
+        assert_eq!(index.candidates(&[0xff; 8]).unwrap(), []);
         reached
     }
 }

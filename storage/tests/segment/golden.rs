@@ -23,7 +23,7 @@ fn compare(golden: &BTreeMap<String, String>, name: &Path, bytes: &[u8]) {
     assert_eq!(golden["length"], bytes.len().to_string());
     let tail = bytes.len() - 32;
     let part = |part: &str, bytes: &[u8]| assert_eq!(golden[part], hex::encode(bytes), "{part}");
-    part("header 0..128", &bytes[..128]);
+    part("header 0..136", &bytes[..136]);
     part("header 4092..4096", &bytes[4092..4096]);
     let mut footer = 4096;
     for twig in [1, 2] {
@@ -41,7 +41,9 @@ fn compare(golden: &BTreeMap<String, String>, name: &Path, bytes: &[u8]) {
         footer += 32_768;
     }
     part("twig roots", &bytes[footer..footer + 64]);
-    part("blocks", keccak256(&bytes[footer + 64..tail]).as_slice());
+    let seams = tail - 32 * u64::from_le_bytes(bytes[128..136].try_into().unwrap()) as usize;
+    part("blocks", keccak256(&bytes[footer + 64..seams]).as_slice());
+    part("seams", keccak256(&bytes[seams..tail]).as_slice());
     part("tail", &bytes[tail..]);
     part("file", keccak256(bytes).as_slice());
 }

@@ -1,0 +1,231 @@
+//! `qm bench snapshot`: export, verification and import beside appending and beside hashing.
+
+use super::leaves::Random;
+use super::machine::Machine;
+use super::place::Place;
+use crate::arguments::ProfileName;
+use crate::database::folder_len;
+use crate::error::CliError;
+use crate::output::{json, say};
+use crate::progress::{Progress, Task, Unit};
+use clap::Args;
+use qmtree::snapshot::{ExportOptions, ImportOptions, SnapshotFolder, verify_snapshot};
+use qmtree::{Db, Options};
+use qmtree_kernels::Hasher;
+use qmtree_proofs::{LEAF_LEN, PAIR_LEN, Profile, TreeHasher};
+use serde::Serialize;
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Blocks that are made up at a time.
+const ROUND_BLOCKS: u64 = 500;
+
+/// Append made-up blocks, export them, verify the files and import them again
+///
+/// The hashing limit is one leaf hash and one node hash for each leaf, in long batches on one
+/// thread. Every file is synced; verification reads files that are in the page cache.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct BenchSnapshot {
+    /// Hash profile.
+    #[arg(long, value_enum, default_value_t = ProfileName::Keccak)]
+    profile: ProfileName,
+    /// Leaves to append.
+    #[arg(long, value_name = "N", default_value_t = 10_000_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    leaves: u64,
+    /// Leaves of a block.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    block_leaves: u64,
+    /// New folder for the database, its files and its copy, which are kept; a temporary one if not
+    /// given. Takes about 450 bytes a leaf.
+    #[arg(long, value_name = "DIR")]
+    db: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    profile: Profile,
+    leaves: u64,
+    block_leaves: u64,
+    append_seconds: f64,
+    export_seconds: f64,
+    verify_one_thread_seconds: f64,
+    verify_seconds: f64,
+    manifest_seconds: f64,
+    import_seconds: f64,
+    /// How many times faster an import is than appending.
+    import_to_append: f64,
+    files: usize,
+    bytes: u64,
+    bytes_per_leaf: f64,
+    hash_limit_leaves_per_second: f64,
+    verify_to_limit: f64,
+    #[serde(flatten)]
+    machine: Machine,
+}
+
+impl BenchSnapshot {
+    pub(crate) fn run(&self) -> Result<(), CliError> {
+        let machine = Machine::now();
+        let place = Place::new(self.db.as_deref())?;
+        let failed = place.failed();
+        let limit = hash_limit(self.profile.profile());
+        let mut db = place.create(self.profile.profile(), Options::bulk_load())?;
+        let append_seconds = self.append(&mut db, &place)?;
+        let (out, copy) = (beside(&place, "files"), beside(&place, "copy"));
+
+        let (export_seconds, exported) =
+            timed(|| db.export_snapshot(&out, &ExportOptions::default()));
+        let exported = exported.map_err(&failed)?;
+        db.close().map_err(&failed)?;
+        let folder = SnapshotFolder::new(&out);
+        let files = folder.paths().map_err(&failed)?;
+        let verify = |threads| {
+            let options = ImportOptions::default().with_threads(threads);
+            let (seconds, done) = timed(|| verify_snapshot(&files, &exported.head, &options));
+            done.map(|()| seconds).map_err(&failed)
+        };
+        let verify_one_thread_seconds = verify(1)?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let verify_seconds = verify(cores)?;
+        let (manifest_seconds, checked) = timed(|| folder.check_manifest(None, &None));
+        checked.map_err(&failed)?;
+        let options = ImportOptions::default().with_open(Options::bulk_load());
+        let (import_seconds, imported) =
+            timed(|| Db::import_snapshot(&copy, &files, &exported.head, options));
+        imported.and_then(Db::close).map_err(&failed)?;
+        let bytes = folder_len(&out)?;
+        if self.db.is_none() {
+            for folder in [&out, &copy] {
+                // A temporary folder that stays behind does no harm.
+                let _ = std::fs::remove_dir_all(folder);
+            }
+        }
+        self.print(&Report {
+            profile: self.profile.profile(),
+            leaves: self.leaves,
+            block_leaves: self.block_leaves,
+            append_seconds,
+            export_seconds,
+            verify_one_thread_seconds,
+            verify_seconds,
+            manifest_seconds,
+            import_seconds,
+            import_to_append: append_seconds / import_seconds,
+            files: exported.files.len(),
+            bytes,
+            bytes_per_leaf: bytes as f64 / self.leaves as f64,
+            hash_limit_leaves_per_second: limit,
+            verify_to_limit: self.leaves as f64 / verify_one_thread_seconds / limit,
+            machine,
+        })
+    }
+
+    /// Seconds to append all leaves, sealing included and making them up not.
+    fn append(&self, db: &mut Db, place: &Place) -> Result<f64, CliError> {
+        let progress = Progress::start(Task {
+            name: "bench snapshot, append",
+            unit: Unit::Leaves,
+            total: Some(self.leaves),
+        });
+        let mut random = Random::new();
+        let (mut seconds, mut done, mut number) = (0.0, 0, 0);
+        while done < self.leaves {
+            let round = ROUND_BLOCKS.saturating_mul(self.block_leaves);
+            let leaves = round.min(self.leaves - done);
+            let blocks = random.blocks(leaves, self.block_leaves);
+            let (round, appended) = timed(|| {
+                for block in &blocks {
+                    db.append_block(number, block)?;
+                    number += 1;
+                }
+                // Drops nothing, and waits for the segment that is being written.
+                db.unwind_to(number - 1)
+            });
+            appended.map_err(place.failed())?;
+            seconds += round;
+            done += leaves;
+            progress.set(done);
+        }
+        let (sync, synced) = timed(|| db.sync());
+        synced.map_err(place.failed())?;
+        Ok(seconds + sync)
+    }
+
+    fn print(&self, report: &Report) -> Result<(), CliError> {
+        if self.json {
+            return json(report);
+        }
+        let Report {
+            profile,
+            leaves,
+            block_leaves,
+            files,
+            bytes_per_leaf,
+            ..
+        } = report;
+        say(format_args!(
+            "snapshot of {leaves} leaves in blocks of {block_leaves}: profile {profile}, \
+             {files} files, {bytes_per_leaf:.2} bytes a leaf"
+        ))?;
+        say(report.machine.text())?;
+        for (name, seconds) in [
+            ("append", report.append_seconds),
+            ("export", report.export_seconds),
+            ("verify, one thread", report.verify_one_thread_seconds),
+            ("verify, all cores", report.verify_seconds),
+            ("manifest (BLAKE3)", report.manifest_seconds),
+            ("import, all cores", report.import_seconds),
+        ] {
+            say(format_args!(
+                "{name:<20}{seconds:>8.3} s  {:>7.3} M leaves/s  {:>6.3} GB/s",
+                *leaves as f64 / seconds / 1e6,
+                report.bytes as f64 / seconds / 1e9
+            ))?;
+        }
+        say(format_args!(
+            "import is {:.2} times as fast as appending; verification on one thread is at {:.3} of \
+             the hashing limit of {:.3} M leaves/s",
+            report.import_to_append,
+            report.verify_to_limit,
+            report.hash_limit_leaves_per_second / 1e6
+        ))
+    }
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
+    let start = Instant::now();
+    let done = work();
+    (start.elapsed().as_secs_f64(), done)
+}
+
+/// A folder next to the database.
+fn beside(place: &Place, name: &str) -> PathBuf {
+    place.path().with_extension(name)
+}
+
+/// Leaves a second of one leaf hash and one node hash each, on one thread; the best of some rounds.
+fn hash_limit(profile: Profile) -> f64 {
+    const BATCH: usize = 1024;
+    let hasher = Hasher::new(profile);
+    let (leaves, pairs) = (vec![[7; LEAF_LEN]; BATCH], vec![[7; PAIR_LEN]; BATCH]);
+    let mut out = vec![[0; 32]; BATCH];
+    let round = |_| {
+        let (seconds, ()) = timed(|| {
+            for _ in 0..50 {
+                hasher.hash_leaves(black_box(&leaves), &mut out);
+                hasher.hash_nodes(1, black_box(&pairs), &mut out);
+                black_box(&out);
+            }
+        });
+        50.0 * BATCH as f64 / seconds
+    };
+    (0..20).map(round).fold(0.0, f64::max)
+}

@@ -1,0 +1,352 @@
+//! `qm run`: Ethereum blocks, executed into leaves.
+
+mod input;
+mod target;
+mod witness;
+
+use crate::arguments::parse_durability;
+use crate::error::CliError;
+use crate::output::{json, say};
+use crate::progress::{Progress, Task, Unit};
+use alloy_primitives::B256;
+use clap::{Args, ValueEnum};
+use input::{Next, Source, with_blocks};
+use qmtree::Durability;
+use qmtree_execution_adapter::engine::{
+    BlockReport, ChainGenesis, PreparedBlock, RunError, check_parent, run_block,
+};
+use qmtree_execution_adapter::{
+    ChainSpec, MemoryState, NoTracer, ReadSet, TraceMode, TraceOptions, Tracer, TracerFor,
+    WitnessDb, check_hash,
+};
+use qmtree_proofs::{Profile, TxNum};
+use serde::Serialize;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use target::Target;
+
+/// Execute Ethereum blocks, check them, and append their leaves
+///
+/// FILES are blocks with the state that they need (eth-block-prestate/1, JSON), or blocks alone
+/// (concatenated RLP, as geth export writes it), which need --genesis. With --witness they are blocks
+/// with an execution witness (eth-witness/1, docs/WITNESS.md): no state is needed then, every value
+/// that is read is proven, and the state root after each block is checked. All may be packed with
+/// zstd.
+///
+/// A block of n transactions becomes n + 2 leaves of scheme read-set/1. Each block is checked
+/// against its header before its leaves are appended; the run stops at the first that does not
+/// hold, and the blocks before it stay. Blocks that are in the log already, with the same leaves,
+/// are checked again and passed over, so an interrupted run can be repeated.
+///
+/// A log holds one run of blocks without gaps. Unrelated blocks go into a database each with
+/// --isolated: block 46147 of mainnet into DIR/mainnet-46147.
+///
+/// Exit codes: 0 all blocks hold, 1 a block does not, 2 input that cannot be used.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Run {
+    /// Folder of the database; made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    db: PathBuf,
+    /// Put every block into a database of its own: DIR/CHAIN-NUMBER.
+    #[arg(long, conflicts_with = "genesis")]
+    isolated: bool,
+    /// The files have execution witnesses, from which their blocks are executed.
+    #[arg(long, conflicts_with = "genesis")]
+    witness: bool,
+    /// How much of the execution the leaves commit to.
+    #[arg(long, value_enum, default_value_t = TraceName::Outcome)]
+    trace: TraceName,
+    /// geth's genesis.json: rules and first state for blocks that come without.
+    #[arg(long, value_name = "FILE")]
+    genesis: Option<PathBuf>,
+    /// When a block survives a power loss: immediate, grouped:N (blocks) or buffered.
+    #[arg(long, value_name = "MODE", default_value = "immediate", value_parser = parse_durability)]
+    durability: Durability,
+    /// Print one JSON object per block.
+    #[arg(long)]
+    json: bool,
+    /// Files of blocks, executed in this order.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum TraceName {
+    /// Status, gas, output and logs.
+    Outcome,
+    /// Every step, each of which can be proved.
+    Full,
+    /// Every step, as one hash.
+    Flat,
+}
+
+/// What goes from block to block.
+struct Chain<T, F> {
+    /// All of the state, if the chain started from a genesis.
+    state: Option<MemoryState>,
+    /// Number and hash of the block before.
+    parent: Option<(u64, B256)>,
+    blocks: u64,
+    /// Made for the profile of the database.
+    tracer: Option<(Profile, T)>,
+    new_tracer: F,
+}
+
+/// A line of JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    block_number: u64,
+    txs: usize,
+    gas_used: u64,
+    first_tx_num: Option<TxNum>,
+    last_tx_num: Option<TxNum>,
+    root: Option<B256>,
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl Run {
+    pub(crate) fn run(&self) -> Result<(), CliError> {
+        let mode = match self.trace {
+            TraceName::Outcome => return self.run_with(|_| Ok(NoTracer)),
+            TraceName::Full => TraceMode::Full,
+            TraceName::Flat => TraceMode::Flat,
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        self.run_with(|profile| {
+            let tracer = Tracer::threaded(TraceOptions::new(mode, profile), threads);
+            tracer.map_err(|source| CliError::Trace { source })
+        })
+    }
+
+    fn run_with<T, F>(&self, new_tracer: F) -> Result<(), CliError>
+    where
+        T: TracerFor<MemoryState> + TracerFor<WitnessDb>,
+        F: Fn(Profile) -> Result<T, CliError>,
+    {
+        let genesis = self.genesis.as_deref().map(ChainGenesis::read).transpose();
+        let genesis = genesis.map_err(Box::new)?;
+        let mut chain = Chain {
+            state: None,
+            parent: None,
+            blocks: 0,
+            tracer: None,
+            new_tracer,
+        };
+        let mut rules = None;
+        if let Some(ChainGenesis {
+            chain: spec,
+            state,
+            header,
+        }) = genesis
+        {
+            rules = Some(Arc::new(spec));
+            chain.state = Some(state);
+            chain.parent = Some((header.number, header.hash_slow()));
+        }
+        let mut target = Target::new(&self.db, self.isolated, self.durability);
+        // Blocks before one that is no good stay, so they are made durable too.
+        let ran = self.run_files(rules, &mut chain, &mut target);
+        let closed = target.close();
+        ran.and(closed)?;
+        if !self.json {
+            say(format_args!("{} blocks hold", chain.blocks))?;
+        }
+        Ok(())
+    }
+
+    fn run_files<T, F>(
+        &self,
+        rules: Option<Arc<ChainSpec>>,
+        chain: &mut Chain<T, F>,
+        target: &mut Target,
+    ) -> Result<(), CliError>
+    where
+        T: TracerFor<MemoryState> + TracerFor<WitnessDb>,
+        F: Fn(Profile) -> Result<T, CliError>,
+    {
+        // A bar between lines of output would make neither readable.
+        let progress = (!std::io::stdout().is_terminal()).then(|| {
+            Progress::start(Task {
+                name: "run",
+                unit: Unit::Files,
+                total: Some(self.files.len() as u64),
+            })
+        });
+        let source = match self.witness {
+            true => Source::Witnesses,
+            false => Source::Blocks(rules),
+        };
+        with_blocks(&self.files, &source, |next| {
+            if let Some(progress) = &progress {
+                progress.set(next.file);
+            }
+            self.run_one(next, chain, target)
+        })
+    }
+
+    fn run_one<T, F>(
+        &self,
+        next: Next<'_>,
+        chain: &mut Chain<T, F>,
+        target: &mut Target,
+    ) -> Result<(), CliError>
+    where
+        T: TracerFor<MemoryState> + TracerFor<WitnessDb>,
+        F: Fn(Profile) -> Result<T, CliError>,
+    {
+        let block = &next.block;
+        if is_genesis(block, chain) {
+            let failed = |source| CliError::Run {
+                path: next.path.into(),
+                source,
+            };
+            return check_genesis(block, chain.parent).map_err(failed);
+        }
+        let header = &block.block.header;
+        let mut line = Line {
+            block_number: header.number,
+            txs: block.block.body.transactions.len(),
+            gas_used: header.gas_used,
+            first_tx_num: None,
+            last_tx_num: None,
+            root: None,
+            ok: false,
+            error: None,
+        };
+        match self.execute(next, chain, target) {
+            Ok(report) => {
+                chain.blocks += 1;
+                self.print(&report)
+            }
+            Err(error) => {
+                if self.json {
+                    line.root = target.root();
+                    line.error = Some(error.chain());
+                    json(&line)?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn execute<T, F>(
+        &self,
+        next: Next<'_>,
+        chain: &mut Chain<T, F>,
+        target: &mut Target,
+    ) -> Result<BlockReport, CliError>
+    where
+        T: TracerFor<MemoryState> + TracerFor<WitnessDb>,
+        F: Fn(Profile) -> Result<T, CliError>,
+    {
+        let Next {
+            path,
+            mut block,
+            witness,
+            ..
+        } = next;
+        let header = &block.block.header;
+        let (number, hash) = (header.number, header.hash_slow());
+        let db = target.open(&block.chain, number)?;
+        if let Some((_, last)) = db.view().blocks()
+            && number > last.saturating_add(1)
+        {
+            let path = path.into();
+            return Err(CliError::Unrelated {
+                path,
+                block: number,
+                last,
+            });
+        }
+        let failed = |source| CliError::Run {
+            path: path.into(),
+            source,
+        };
+        if let Some(parent) = chain.parent.filter(|_| !self.isolated) {
+            check_parent(&block.block, parent).map_err(failed)?;
+        }
+        let profile = db.identity().profile;
+        let tracer = match chain.tracer.take() {
+            Some((of, tracer)) if of == profile => tracer,
+            _ => (chain.new_tracer)(profile)?,
+        };
+        if let Some(state) = witness {
+            let (report, tracer) = witness::run(db, path, &block, state, tracer)?;
+            chain.tracer = Some((profile, tracer));
+            chain.parent = Some((number, hash));
+            return Ok(report);
+        }
+        let own = block.state.take();
+        let keep = own.is_none();
+        let state = own.or_else(|| chain.state.take());
+        let state = state.expect("a file of blocks alone is not opened without a genesis");
+        let ran = run_block(db, &block, state, tracer, &mut ReadSet);
+        let (report, state, tracer) = ran.map_err(failed)?;
+        if keep {
+            chain.state = Some(state);
+        }
+        chain.tracer = Some((profile, tracer));
+        chain.parent = Some((number, hash));
+        Ok(report)
+    }
+
+    fn print(&self, report: &BlockReport) -> Result<(), CliError> {
+        let BlockReport {
+            block_number,
+            transactions,
+            gas_used,
+            head,
+            ..
+        } = report;
+        if self.json {
+            return json(&Line {
+                block_number: *block_number,
+                txs: *transactions,
+                gas_used: *gas_used,
+                first_tx_num: Some(report.first_tx_num),
+                last_tx_num: Some(report.last_tx_num),
+                root: Some(head.root),
+                ok: true,
+                error: None,
+            });
+        }
+        let seconds = report.execution.as_secs_f64().max(1e-9);
+        let mgas_per_second = *gas_used as f64 / 1e6 / seconds;
+        let leaves = report.leaves();
+        let known = if report.appended {
+            ""
+        } else {
+            " (in the log already)"
+        };
+        say(format_args!(
+            "block {block_number}: {transactions} txs, {gas_used} gas, {mgas_per_second:.0} Mgas/s, \
+             {leaves} leaves, root {}{known}",
+            head.root
+        ))
+    }
+}
+
+/// An export starts with the block of the genesis, which is not executed.
+fn is_genesis<T, F>(block: &PreparedBlock, chain: &Chain<T, F>) -> bool {
+    block.state.is_none()
+        && chain.blocks == 0
+        && chain
+            .parent
+            .is_some_and(|(number, _)| number == block.block.header.number)
+}
+
+fn check_genesis(block: &PreparedBlock, parent: Option<(u64, B256)>) -> Result<(), RunError> {
+    let Some((number, hash)) = parent else {
+        return Ok(());
+    };
+    let checked = check_hash(&block.block, hash);
+    checked.map_err(|mismatch| RunError::Mismatch {
+        block: number,
+        mismatch,
+    })
+}

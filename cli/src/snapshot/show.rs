@@ -1,0 +1,136 @@
+//! `qm snapshot list` and `inspect`.
+
+use super::in_snapshot;
+use crate::error::CliError;
+use crate::output::{json, say};
+use clap::Args;
+use qmtree::proofs::Head;
+use qmtree::snapshot::{SnapshotFolder, SnapshotInfo};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// What a file says about itself.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    file: String,
+    from_leaf: u64,
+    to_leaf: u64,
+    first_block: u64,
+    blocks: u64,
+    bytes: u64,
+    head: Head,
+}
+
+impl Shown {
+    fn of(info: &SnapshotInfo) -> Self {
+        Self {
+            file: info.name.to_string(),
+            from_leaf: info.leaves.start,
+            to_leaf: info.leaves.end,
+            first_block: info.blocks.start,
+            blocks: info.blocks.end - info.blocks.start,
+            bytes: info.len_bytes,
+            head: info.head,
+        }
+    }
+}
+
+/// List the snapshot files of a folder
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Print one JSON object per file.
+    #[arg(long)]
+    json: bool,
+    /// The folder.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+}
+
+impl List {
+    pub(crate) fn run(&self) -> Result<(), CliError> {
+        let folder = SnapshotFolder::new(&self.folder);
+        let files = folder.files().map_err(in_snapshot)?;
+        for info in &files {
+            let shown = Shown::of(info);
+            if self.json {
+                json(&shown)?;
+            } else {
+                let Shown {
+                    file,
+                    from_leaf,
+                    to_leaf,
+                    blocks,
+                    bytes,
+                    ..
+                } = shown;
+                say(format_args!(
+                    "{file:<44} leaves {from_leaf}..{to_leaf}, {blocks} blocks, {bytes} bytes"
+                ))?;
+            }
+        }
+        if self.json {
+            return Ok(());
+        }
+        match folder.manifest().map_err(in_snapshot)? {
+            Some(manifest) => {
+                let signers: Vec<_> = manifest.signers().collect();
+                say(format_args!(
+                    "manifest of {} files at block {}, {}",
+                    manifest.unverified().files.len(),
+                    manifest.unverified().head.block_number,
+                    match signers.is_empty() {
+                        true => "not signed".to_owned(),
+                        false => format!("signed by {} (not verified)", signers.join(", ")),
+                    }
+                ))
+            }
+            None => say("no manifest"),
+        }
+    }
+}
+
+/// Show what a snapshot file says about itself; nothing of it is verified
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// The file.
+    file: PathBuf,
+}
+
+impl Inspect {
+    pub(crate) fn run(&self) -> Result<(), CliError> {
+        let info = SnapshotInfo::read(&self.file).map_err(in_snapshot)?;
+        let shown = Shown::of(&info);
+        if self.json {
+            return json(&shown);
+        }
+        let head = shown.head;
+        say(format_args!(
+            "file     {} ({} bytes)",
+            shown.file, shown.bytes
+        ))?;
+        say(format_args!(
+            "log      chain {}, profile {}, scheme {}",
+            head.chain_id, head.profile, head.scheme
+        ))?;
+        say(format_args!(
+            "leaves   {}..{}",
+            shown.from_leaf, shown.to_leaf
+        ))?;
+        say(match shown.blocks {
+            0 => "blocks   none end here".to_owned(),
+            count => format!(
+                "blocks   {}..{} end here",
+                shown.first_block,
+                shown.first_block + count
+            ),
+        })?;
+        say(format_args!(
+            "root     {} of the log that ends with it",
+            head.root
+        ))
+    }
+}

@@ -1,0 +1,391 @@
+//! `qm run`, on blocks made by hand, and on real ones where QMTREE_DATA has them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test that fails may panic"
+)]
+
+mod common;
+#[path = "../../execution-adapter/tests/common/mod.rs"]
+mod handmade;
+
+use alloy_primitives::{Address, hex};
+use common::Workspace;
+use handmade::{CANCUN, block, call, genesis_json, insert, seal};
+use qmtree_execution_adapter::engine::ChainGenesis;
+use qmtree_execution_adapter::{ChainSpec, EthBlock, MemoryState, StateScope, recover_senders};
+use serde_json::{Value, json};
+
+const TO: Address = Address::repeat_byte(0xaa);
+
+/// A block of mainnet that never was, with the state before it.
+fn prestate(number: u64, transfers: u64) -> (EthBlock, Value) {
+    let chain = ChainSpec::from_chain_id(1).unwrap();
+    let mut parent = alloy_consensus::Header {
+        gas_limit: 1_000_000,
+        ..Default::default()
+    };
+    parent.number = number - 1;
+    let txs = (1..=transfers)
+        .map(|value| call(0, TO, value, 21_000))
+        .collect();
+    let mut block = block(&parent, txs);
+    let mut state = MemoryState::new(StateScope::Transactions);
+    let senders = recover_senders(&block).unwrap();
+    let mut accounts = serde_json::Map::new();
+    for sender in &senders {
+        insert(&mut state, *sender, &[], &[]);
+        accounts.insert(
+            sender.to_string(),
+            json!({ "balance": "0xde0b6b3a7640000" }),
+        );
+    }
+    seal(&chain, &mut block, state);
+    (block.clone(), file(&block, Value::Object(accounts)))
+}
+
+fn file(block: &EthBlock, accounts: Value) -> Value {
+    json!({
+        "format": "eth-block-prestate/1",
+        "chainId": 1,
+        "number": block.header.number,
+        "hash": block.header.hash_slow(),
+        "fork": "Frontier",
+        "block": hex::encode_prefixed(alloy_rlp::encode(block)),
+        "preState": accounts,
+    })
+}
+
+fn write(space: &Workspace, name: &str, file: &Value) {
+    space.write(name, file.to_string().as_bytes());
+}
+
+fn lines(out: &str) -> Vec<Value> {
+    out.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn blocks_with_their_state_run_into_logs_of_their_own() {
+    let space = Workspace::new();
+    write(&space, "a.json", &prestate(7, 3).1);
+    write(&space, "b.json", &prestate(100, 0).1);
+    let ran = space.ok(&[
+        "run",
+        "--isolated",
+        "--json",
+        "--db",
+        "logs",
+        "a.json",
+        "b.json",
+    ]);
+    let [a, b] = &lines(&ran.out)[..] else {
+        panic!("{}", ran.out)
+    };
+    let keys = [
+        "blockNumber",
+        "txs",
+        "gasUsed",
+        "firstTxNum",
+        "lastTxNum",
+        "root",
+        "ok",
+    ];
+    assert!(
+        ran.out
+            .starts_with(r#"{"blockNumber":7,"txs":3,"gasUsed":63000,"firstTxNum":0,"#)
+    );
+    for line in [a, b] {
+        let found: Vec<_> = line
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(found.len(), keys.len());
+        assert!(keys.iter().all(|key| found.contains(key)), "{found:?}");
+        assert_eq!(line["ok"], true);
+    }
+    assert_eq!((&a["lastTxNum"], &b["lastTxNum"]), (&json!(4), &json!(1)));
+
+    let head = space.ok(&["head", "--db", "logs/mainnet-7", "--json"]).out;
+    space.write("head.json", head.as_bytes());
+    space.ok(&["prove", "--db", "logs/mainnet-7", "2", "-o", "tx.qmp"]);
+    space.ok(&["verify", "--head", "head.json", "tx.qmp"]);
+
+    let again = space.ok(&["run", "--isolated", "--db", "logs", "a.json"]);
+    assert!(again.out.contains("in the log already"), "{}", again.out);
+}
+
+#[test]
+fn a_block_that_does_not_hold_stops_the_run_and_the_ones_before_it_stay() {
+    let space = Workspace::new();
+    write(&space, "good.json", &prestate(7, 1).1);
+    let (mut bad, good_file) = prestate(8, 1);
+    bad.header.gas_used += 1;
+    write(
+        &space,
+        "bad.json",
+        &file(&bad, good_file["preState"].clone()),
+    );
+    let ran = space
+        .run(&["run", "--json", "--db", "db", "good.json", "bad.json"])
+        .exits(1);
+    // The second is not the child of the first, which is looked at first.
+    assert!(ran.error.contains("its parent is"), "{}", ran.error);
+    let ran = space
+        .run(&["run", "--json", "--db", "db", "bad.json"])
+        .exits(1);
+    assert!(
+        ran.error
+            .contains("bad.json: block 8: gasUsed is 21000, expected 21001"),
+        "{}",
+        ran.error
+    );
+    let [line] = &lines(&ran.out)[..] else {
+        panic!("{}", ran.out)
+    };
+    assert_eq!(
+        (&line["ok"], &line["firstTxNum"]),
+        (&json!(false), &Value::Null)
+    );
+    assert!(line["error"].as_str().unwrap().contains("gasUsed"));
+    let head: Value =
+        serde_json::from_str(&space.ok(&["head", "--db", "db", "--json"]).out).unwrap();
+    assert_eq!(
+        (&head["blockNumber"], &head["leafCount"]),
+        (&json!(7), &json!(3))
+    );
+    assert_eq!(head["root"], line["root"]);
+}
+
+#[test]
+fn what_cannot_be_used_is_named() {
+    let space = Workspace::new();
+    let (block, good) = prestate(7, 1);
+    let with = |key: &str, value: Value| {
+        let mut file = good.clone();
+        file[key] = value;
+        file
+    };
+    let rlp = hex::encode_prefixed(alloy_rlp::encode(&block));
+    let cases = [
+        (
+            with("format", json!("eth-block/9")),
+            "\"eth-block/9\" is not one",
+        ),
+        (with("format", Value::Null), "without a field \"format\""),
+        (with("chainId", json!(5)), "block 7: chain id 5 is none of"),
+        (
+            with("number", json!(8)),
+            "field number is 8, and the block says 7",
+        ),
+        (
+            with("txs", json!(2)),
+            "field txs is 2, and the block says 1",
+        ),
+        (
+            with("fork", json!("Glamsterdam")),
+            "field fork is Glamsterdam",
+        ),
+        (with("hash", json!("0x12")), "field hash"),
+        (with("block", json!("0xc0")), "not the RLP of a block"),
+        (
+            with("block", json!(rlp.clone() + "00")),
+            "1 bytes after the block",
+        ),
+        (
+            with("block", json!(rlp[..rlp.len() - 2])),
+            "not the RLP of a block",
+        ),
+        (with("preState", json!({ "0x11": {} })), "field preState"),
+        (
+            with("preState", json!({ TO.to_string(): { "balance": "x" } })),
+            "balance",
+        ),
+    ];
+    for (file, message) in cases {
+        write(&space, "bad.json", &file);
+        let ran = space.run(&["run", "--db", "db", "bad.json"]).exits(2);
+        assert!(ran.error.contains("bad.json"), "{}", ran.error);
+        assert!(ran.error.contains(message), "{message}: {}", ran.error);
+    }
+    assert!(!space.path("db").exists());
+
+    // A sender without funds: the block is invalid.
+    write(&space, "bad.json", &with("preState", json!({})));
+    let ran = space.run(&["run", "--db", "db", "bad.json"]).exits(1);
+    assert!(
+        ran.error.contains("block 7: transaction 0 ("),
+        "{}",
+        ran.error
+    );
+
+    write(&space, "good.json", &good);
+    space.ok(&["init", "--db", "other"]);
+    let ran = space.run(&["run", "--db", "other", "good.json"]).exits(2);
+    assert!(ran.error.contains("state-root/1"), "{}", ran.error);
+    write(&space, "far.json", &prestate(9, 0).1);
+    let ran = space
+        .run(&["run", "--db", "log", "good.json", "far.json"])
+        .exits(2);
+    assert!(ran.error.contains("--isolated"), "{}", ran.error);
+    space
+        .run(&["run", "--db", "log", "nowhere.json"])
+        .exits(2)
+        .says("nowhere.json");
+    space.write("empty", b"");
+    space
+        .run(&["run", "--db", "log", "empty"])
+        .exits(2)
+        .says("--genesis");
+}
+
+/// A chain of its own, and its genesis file.
+fn chain(blocks: u64) -> (String, Vec<EthBlock>) {
+    let empty = ChainGenesis::from_json(genesis_json(CANCUN, "").as_bytes()).unwrap();
+    let txs = |number: u64| {
+        let calls = (1..=number).map(|i| call(0, TO, 100 * number + i, 21_000));
+        calls.collect::<Vec<_>>()
+    };
+    let mut alloc = Vec::new();
+    for number in 1..=blocks {
+        let block = block(&empty.header, txs(number));
+        for sender in recover_senders(&block).unwrap() {
+            alloc.push(format!(r#""{sender}":{{"balance":"0xde0b6b3a7640000"}}"#));
+        }
+    }
+    let json = genesis_json(CANCUN, &alloc.join(","));
+    let ChainGenesis {
+        chain,
+        mut state,
+        header,
+    } = ChainGenesis::from_json(json.as_bytes()).unwrap();
+    let mut made = Vec::new();
+    let mut parent = header;
+    for number in 1..=blocks {
+        let mut next = block(&parent, txs(number));
+        state = seal(&chain, &mut next, state);
+        parent = next.header.clone();
+        made.push(next);
+    }
+    (json, made)
+}
+
+#[test]
+fn a_chain_runs_from_its_genesis_and_resumes() {
+    let space = Workspace::new();
+    let (genesis, blocks) = chain(3);
+    space.write("genesis.json", genesis.as_bytes());
+    let rlp = |blocks: &[EthBlock]| {
+        blocks
+            .iter()
+            .flat_map(alloy_rlp::encode)
+            .collect::<Vec<_>>()
+    };
+    space.write("two.rlp", &rlp(&blocks[..2]));
+    space.write("three.rlp", &rlp(&blocks));
+    let run = |file: &str| {
+        let args = [
+            "run",
+            "--json",
+            "--genesis",
+            "genesis.json",
+            "--db",
+            "db",
+            file,
+        ];
+        space.run(&args)
+    };
+    let two = run("two.rlp").exits(0);
+    let three = run("three.rlp").exits(0);
+    assert!(
+        three.out.starts_with(&two.out),
+        "the first two again, with the same roots"
+    );
+    let last = &lines(&three.out)[2];
+    // 3 + 4 + 5 leaves.
+    assert_eq!(
+        (&last["firstTxNum"], &last["lastTxNum"]),
+        (&json!(7), &json!(11))
+    );
+
+    // A state root that is wrong, and a file that ends early.
+    let mut bad = blocks.clone();
+    bad[2].header.state_root.0[0] ^= 1;
+    space.write("bad.rlp", &rlp(&bad));
+    let ran = run("bad.rlp").exits(1);
+    assert!(
+        ran.error.contains("block 3: stateRoot is 0x"),
+        "{}",
+        ran.error
+    );
+    let whole = rlp(&blocks);
+    space.write("cut.rlp", &whole[..whole.len() - 1]);
+    let ran = run("cut.rlp").exits(2);
+    assert!(ran.error.contains("cut.rlp"), "{}", ran.error);
+    space.write("other.rlp", &rlp(&blocks[1..]));
+    let ran = run("other.rlp").exits(1);
+    assert!(
+        ran.error.contains("number is 2, expected 1"),
+        "{}",
+        ran.error
+    );
+    space
+        .run(&["run", "--db", "db", "two.rlp"])
+        .exits(2)
+        .says("--genesis");
+    let head: Value =
+        serde_json::from_str(&space.ok(&["head", "--db", "db", "--json"]).out).unwrap();
+    assert_eq!(head["root"], last["root"]);
+}
+
+#[test]
+fn traces_change_roots_and_nothing_else() {
+    let space = Workspace::new();
+    write(&space, "a.json", &prestate(7, 3).1);
+    let mut roots = Vec::new();
+    for trace in ["outcome", "full", "flat"] {
+        let ran = space.ok(&["run", "--json", "--trace", trace, "--db", trace, "a.json"]);
+        roots.push(lines(&ran.out)[0]["root"].clone());
+    }
+    roots.sort_by_key(ToString::to_string);
+    roots.dedup();
+    assert_eq!(roots.len(), 3);
+}
+
+#[test]
+fn sixty_real_files_run_in_one_command() {
+    let Some(data) = std::env::var_os("QMTREE_DATA") else {
+        eprintln!("SKIPPED: set QMTREE_DATA to a folder with real blocks");
+        return;
+    };
+    let folder = std::path::Path::new(&data).join("blocks");
+    let entries = std::fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| {
+        entry
+            .unwrap()
+            .path()
+            .into_os_string()
+            .into_string()
+            .unwrap()
+    });
+    let paths: Vec<String> = paths.collect();
+    let space = Workspace::new();
+    let mut args = vec![
+        "run",
+        "--isolated",
+        "--json",
+        "--durability",
+        "buffered",
+        "--db",
+        "logs",
+    ];
+    args.extend(paths.iter().map(String::as_str));
+    let ran = space.ok(&args);
+    let lines = lines(&ran.out);
+    assert_eq!(lines.len(), paths.len());
+    assert!(lines.iter().all(|line| line["ok"] == true));
+}

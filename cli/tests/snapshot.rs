@@ -1,0 +1,250 @@
+//! `qm snapshot`, as a user runs it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
+
+mod common;
+
+use common::{Workspace, block_line};
+use qmtree_proofs::Profile;
+
+/// A database of three whole twigs and more, its files, and its head in `head.json`.
+fn exported() -> Workspace {
+    let space = Workspace::with_db();
+    space.append_blocks(Profile::Keccak256, 10, &[1500; 5]);
+    space.ok(&[
+        "snapshot",
+        "export",
+        "--db",
+        "db",
+        "--out",
+        "files",
+        "--file-twigs",
+        "1",
+    ]);
+    let head = space.ok(&["head", "--db", "db", "--json"]);
+    space.write("head.json", head.out.as_bytes());
+    space
+}
+
+#[test]
+fn files_move_a_log_to_another_node() {
+    let space = exported();
+    let names: Vec<_> = space.files_in("files");
+    assert_eq!(
+        names,
+        [
+            "files/v1.0-qmtree-execution.0-1.seg",
+            "files/v1.0-qmtree-execution.1-2.seg",
+            "files/v1.0-qmtree-execution.2-3.seg",
+            "files/v1.0-qmtree-manifest.1.note",
+            "files/v1.0-qmtree-tail.6144-7500.seg",
+        ]
+    );
+    let head = ["--head", "head.json", "files"];
+    let verified = space.ok(&[&["snapshot", "verify"], &head[..]].concat());
+    assert!(
+        verified
+            .out
+            .starts_with("4 files lead to the head of block 14: 7500 leaves")
+    );
+    let import = ["snapshot", "import", "--db", "copy"];
+    space.ok(&[&import, &head[..]].concat());
+    let copy = space.ok(&["head", "--db", "copy", "--json"]);
+    assert_eq!(copy.out.as_bytes(), space.read("head.json"));
+    space.ok(&["check", "--db", "copy"]);
+    // Both go on alike.
+    let line = block_line(15, 7500, 9);
+    for db in ["db", "copy"] {
+        space
+            .run_with_input(&["append", "--db", db, "-"], line.as_bytes())
+            .exits(0);
+    }
+    let heads = ["db", "copy"].map(|db| space.ok(&["head", "--db", db]).out);
+    assert_eq!(heads[0], heads[1]);
+    // A second import does not write over the first.
+    space
+        .run(&[&import, &head[..]].concat())
+        .exits(2)
+        .says("not an empty folder");
+    // Grown: the files that are there stay.
+    let again = space.ok(&[
+        "snapshot", "export", "--db", "db", "--out", "files", "--json",
+    ]);
+    assert_eq!(again.json()["blockNumber"], 15);
+    let merged = space.ok(&["snapshot", "merge", "files"]);
+    assert_eq!(merged.out, "files: 1 larger files written\n");
+}
+
+#[test]
+fn files_that_do_not_lead_to_the_head_are_refused() {
+    let space = exported();
+    let args = ["snapshot", "verify", "--head", "head.json", "files"];
+    space.flip("files/v1.0-qmtree-execution.1-2.seg", 5000);
+    space
+        .run(&args)
+        .exits(1)
+        .says("the leaves of twig 1 do not hash to its root");
+    let import = [
+        "snapshot",
+        "import",
+        "--db",
+        "copy",
+        "--head",
+        "head.json",
+        "files",
+    ];
+    space.run(&import).exits(1).says("twig 1");
+    assert!(!space.path("copy/qmtree.db").exists());
+    space.flip("files/v1.0-qmtree-execution.1-2.seg", 5000);
+    std::fs::remove_file(space.path("files/v1.0-qmtree-execution.1-2.seg")).unwrap();
+    space
+        .run(&args)
+        .exits(2)
+        .says("no snapshot file has the twigs 1..2");
+    space
+        .run(&["snapshot", "verify", "files"])
+        .exits(2)
+        .says("--head");
+    let old = space.ok(&["head", "--db", "db", "--block", "11", "--json"]);
+    space.write("old.json", old.out.as_bytes());
+    let mut other: serde_json::Value = serde_json::from_str(&old.out).unwrap();
+    other["leafCount"] = 1500.into();
+    other.as_object_mut().unwrap().remove("headHash");
+    space.write("other.json", other.to_string().as_bytes());
+    space.ok(&["snapshot", "verify", "--head", "old.json", "files"]);
+    let args = [
+        "snapshot",
+        "verify",
+        "--head",
+        "old.json",
+        "--known-head",
+        "other.json",
+        "files",
+    ];
+    space.run(&args).exits(1);
+}
+
+#[test]
+fn a_key_stands_for_a_head() {
+    let space = exported();
+    let made = space.ok(&[
+        "snapshot",
+        "keygen",
+        "--name",
+        "node.example",
+        "-o",
+        "secret",
+    ]);
+    let key = made.out.trim();
+    space
+        .run(&["snapshot", "keygen", "--name", "x", "-o", "secret"])
+        .exits(2);
+    let verify = ["snapshot", "verify", "--key", key, "files"];
+    space
+        .run(&verify)
+        .exits(2)
+        .says("not signed by node.example");
+    space.ok(&[
+        "snapshot", "export", "--db", "db", "--out", "files", "--sign", "secret",
+    ]);
+    space.ok(&verify);
+    let listed = space.ok(&["snapshot", "list", "files"]).out;
+    assert!(
+        listed.contains("signed by node.example (not verified)"),
+        "{listed}"
+    );
+    space.flip("files/v1.0-qmtree-tail.6144-7500.seg", 900);
+    space
+        .run(&verify)
+        .exits(2)
+        .says("not the one in the manifest");
+    space
+        .run(&["snapshot", "verify", "--key", "nonsense+x+y", "files"])
+        .exits(2)
+        .says("key");
+}
+
+#[test]
+fn list_and_inspect_say_what_files_hold() {
+    let space = exported();
+    let files = space
+        .ok(&["snapshot", "list", "--json", "files"])
+        .lines_json();
+    assert_eq!(files.len(), 4);
+    let file = "files/v1.0-qmtree-execution.1-2.seg";
+    let shown = space.ok(&["snapshot", "inspect", "--json", file]).json();
+    assert_eq!(shown, files[1]);
+    assert_eq!([&shown["fromLeaf"], &shown["toLeaf"]], [2048, 4096]);
+    assert_eq!([&shown["firstBlock"], &shown["blocks"]], [11, 1]);
+    let text = space.ok(&["snapshot", "inspect", file]).out;
+    assert!(text.contains("leaves   2048..4096"), "{text}");
+    space.write("notes.txt", b"no snapshot");
+    space
+        .run(&["snapshot", "inspect", "notes.txt"])
+        .exits(2)
+        .says("not the name of a snapshot");
+    space.write("v1.0-qmtree-tail.0-1.seg", b"no snapshot either");
+    space
+        .run(&["snapshot", "inspect", "v1.0-qmtree-tail.0-1.seg"])
+        .exits(2)
+        .says("word file");
+}
+
+#[test]
+fn a_node_starts_from_roots() {
+    let space = exported();
+    space.ok(&["snapshot", "export", "--db", "db", "--out", "roots"]);
+    space.ok(&["snapshot", "retain", "--from-twig", "3", "roots"]);
+    let import = ["snapshot", "import", "--db", "copy", "--head", "head.json"];
+    space
+        .run(&[&import[..], &["roots"]].concat())
+        .exits(2)
+        .says("only their roots are there");
+    space.ok(&[&import[..], &["--roots-only", "roots"]].concat());
+    assert_eq!(
+        space.ok(&["head", "--db", "copy"]).out,
+        space.ok(&["head", "--db", "db"]).out
+    );
+    space.run(&["leaf", "--db", "copy", "5"]).exits(2);
+    let filled = space.ok(&["snapshot", "backfill", "--db", "copy", "files"]);
+    assert_eq!(filled.out, "every leaf is there\n");
+    space.ok(&["check", "--db", "copy"]);
+    let leaf = |db| space.ok(&["leaf", "--db", db, "5"]).out;
+    assert_eq!(leaf("copy"), leaf("db"));
+}
+
+#[test]
+fn bench_snapshot_reports_ratios() {
+    let space = Workspace::new();
+    let args = [
+        "bench",
+        "snapshot",
+        "--leaves",
+        "9000",
+        "--block-leaves",
+        "500",
+    ];
+    let report = space.ok(&[&args[..], &["--json"]].concat()).json();
+    for name in [
+        "appendSeconds",
+        "exportSeconds",
+        "verifySeconds",
+        "verifyOneThreadSeconds",
+        "importSeconds",
+        "importToAppend",
+        "verifyToLimit",
+        "bytesPerLeaf",
+    ] {
+        assert!(report[name].as_f64().unwrap() > 0.0, "{name}: {report}");
+    }
+    let table = space.ok(&args).out;
+    assert!(table.contains("verify, one thread"), "{table}");
+    assert_eq!(
+        std::fs::read_dir(space.root()).unwrap().count(),
+        0,
+        "it cleans up"
+    );
+}

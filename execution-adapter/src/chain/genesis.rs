@@ -1,0 +1,207 @@
+//! Rules from the configuration in geth's `genesis.json`.
+
+use super::ChainSpec;
+use alloc::{borrow::Cow, format, string::String, vec::Vec};
+use alloy_eips::eip7840::BlobParams;
+use alloy_genesis::ChainConfig;
+use alloy_hardforks::{EthereumChainHardforks, EthereumHardfork, ForkCondition};
+use alloy_primitives::U256;
+
+/// A configuration that cannot be followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsupportedFork {
+    /// The field of the configuration.
+    pub field: &'static str,
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl ChainSpec {
+    /// The rules of a chain of one's own.
+    ///
+    /// # Errors
+    /// [`UnsupportedFork`] if it schedules a fork that this version cannot execute, or changes
+    /// from proof of work to proof of stake at a difficulty without naming the block.
+    pub fn from_genesis(config: &ChainConfig) -> Result<Self, UnsupportedFork> {
+        if config.bogota_time.is_some() {
+            return Err(UnsupportedFork {
+                field: "bogotaTime",
+                reason: String::from("fork bogota is not supported by this version"),
+            });
+        }
+        let mut forks = Vec::new();
+        for (fork, block) in block_forks(config) {
+            forks.extend(block.map(|block| (fork, ForkCondition::Block(block))));
+        }
+        for (fork, time) in time_forks(config) {
+            forks.extend(time.map(|time| (fork, ForkCondition::Timestamp(time))));
+        }
+        forks.extend(paris(config)?.map(|condition| (EthereumHardfork::Paris, condition)));
+        Ok(Self {
+            chain_id: config.chain_id,
+            name: Cow::Owned(format!("chain-{}", config.chain_id)),
+            forks: EthereumChainHardforks::new(forks),
+            deposit_contract: config.deposit_contract_address,
+            blobs: blobs(config)?,
+            unknown_from: None,
+        })
+    }
+}
+
+fn block_forks(config: &ChainConfig) -> [(EthereumHardfork, Option<u64>); 14] {
+    use EthereumHardfork as Fork;
+    [
+        (Fork::Frontier, Some(0)),
+        (Fork::Homestead, config.homestead_block),
+        (
+            Fork::Dao,
+            config.dao_fork_block.filter(|_| config.dao_fork_support),
+        ),
+        (Fork::Tangerine, config.eip150_block),
+        (
+            Fork::SpuriousDragon,
+            config.eip155_block.max(config.eip158_block),
+        ),
+        (Fork::Byzantium, config.byzantium_block),
+        (Fork::Constantinople, config.constantinople_block),
+        (
+            Fork::Petersburg,
+            config.petersburg_block.or(config.constantinople_block),
+        ),
+        (Fork::Istanbul, config.istanbul_block),
+        (Fork::MuirGlacier, config.muir_glacier_block),
+        (Fork::Berlin, config.berlin_block),
+        (Fork::London, config.london_block),
+        (Fork::ArrowGlacier, config.arrow_glacier_block),
+        (Fork::GrayGlacier, config.gray_glacier_block),
+    ]
+}
+
+fn time_forks(config: &ChainConfig) -> [(EthereumHardfork, Option<u64>); 10] {
+    use EthereumHardfork as Fork;
+    [
+        (Fork::Shanghai, config.shanghai_time),
+        (Fork::Cancun, config.cancun_time),
+        (Fork::Prague, config.prague_time),
+        (Fork::Osaka, config.osaka_time),
+        (Fork::Bpo1, config.bpo1_time),
+        (Fork::Bpo2, config.bpo2_time),
+        (Fork::Bpo3, config.bpo3_time),
+        (Fork::Bpo4, config.bpo4_time),
+        (Fork::Bpo5, config.bpo5_time),
+        (Fork::Amsterdam, config.amsterdam_time),
+    ]
+}
+
+/// When proof of stake starts: at once, or at a block that is named.
+fn paris(config: &ChainConfig) -> Result<Option<ForkCondition>, UnsupportedFork> {
+    let Some(difficulty) = config.terminal_total_difficulty else {
+        return Ok(None);
+    };
+    let block = match config.merge_netsplit_block {
+        Some(block) => block,
+        None if difficulty == U256::ZERO => 0,
+        None => {
+            return Err(UnsupportedFork {
+                field: "terminalTotalDifficulty",
+                reason: format!(
+                    "proof of stake from difficulty {difficulty} on; name the first such block \
+                     with mergeNetsplitBlock"
+                ),
+            });
+        }
+    };
+    Ok(Some(ForkCondition::TTD {
+        activation_block_number: block,
+        fork_block: Some(block),
+        total_difficulty: difficulty,
+    }))
+}
+
+/// The blob schedule; where it is silent, what mainnet has. The forks that mainnet does not have
+/// must be in it.
+fn blobs(config: &ChainConfig) -> Result<Vec<(u64, BlobParams)>, UnsupportedFork> {
+    let schedule = config.blob_schedule_blob_params();
+    let forks = [
+        (config.cancun_time, Some(schedule.cancun)),
+        (config.prague_time, Some(schedule.prague)),
+        (config.osaka_time, Some(schedule.osaka)),
+        (config.bpo1_time, Some(BlobParams::bpo1())),
+        (config.bpo2_time, Some(BlobParams::bpo2())),
+        (config.bpo3_time, None),
+        (config.bpo4_time, None),
+        (config.bpo5_time, None),
+    ];
+    let mut blobs = Vec::new();
+    for (time, default) in forks {
+        let Some(time) = time else { continue };
+        let scheduled = schedule.scheduled.iter().find(|(from, _)| *from == time);
+        let params = scheduled.map(|(_, params)| *params).or(default);
+        let params = params.ok_or_else(|| UnsupportedFork {
+            field: "blobSchedule",
+            reason: format!("no blob parameters for the fork at time {time}"),
+        })?;
+        if params.update_fraction == 0 {
+            return Err(UnsupportedFork {
+                field: "blobSchedule",
+                reason: format!("baseFeeUpdateFraction 0 for the fork at time {time}"),
+            });
+        }
+        blobs.push((time, params));
+    }
+    blobs.sort_by_key(|(from, _)| *from);
+    Ok(blobs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use revm::primitives::hardfork::SpecId;
+
+    fn chain(json: &str) -> Result<ChainSpec, UnsupportedFork> {
+        ChainSpec::from_genesis(&serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn forks_start_where_the_configuration_says() {
+        let chain = chain(
+            r#"{"chainId": 9, "homesteadBlock": 2, "eip155Block": 4, "eip158Block": 3,
+                "terminalTotalDifficulty": 0, "shanghaiTime": 100, "cancunTime": 200}"#,
+        )
+        .unwrap();
+        assert_eq!((chain.chain_id(), chain.name()), (9, "chain-9"));
+        assert_eq!(chain.spec_id(1, 99), Ok(SpecId::MERGE));
+        assert_eq!(chain.spec_id(1, 100), Ok(SpecId::SHANGHAI));
+        assert_eq!(chain.spec_id(1, 200), Ok(SpecId::CANCUN));
+        assert_eq!(chain.blob_params(199), None);
+        assert_eq!(chain.blob_params(200), Some(BlobParams::cancun()));
+
+        let work = self::chain(
+            r#"{"chainId": 9, "homesteadBlock": 2, "eip155Block": 4, "eip158Block": 3}"#,
+        );
+        let work = work.unwrap();
+        let specs = [1, 2, 3, 4].map(|number| work.spec_id(number, 0).unwrap());
+        use SpecId as Spec;
+        let (old, new) = (Spec::HOMESTEAD, Spec::SPURIOUS_DRAGON);
+        assert_eq!(specs, [Spec::FRONTIER, old, old, new]);
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_named() {
+        for (json, field) in [
+            (r#"{"chainId": 9, "bogotaTime": 1}"#, "bogotaTime"),
+            (
+                r#"{"chainId": 9, "terminalTotalDifficulty": 5}"#,
+                "terminalTotalDifficulty",
+            ),
+            (r#"{"chainId": 9, "bpo3Time": 1}"#, "blobSchedule"),
+            (
+                r#"{"chainId": 9, "cancunTime": 1, "blobSchedule":
+                    {"cancun": {"target": 3, "max": 6, "baseFeeUpdateFraction": 0}}}"#,
+                "blobSchedule",
+            ),
+        ] {
+            assert_eq!(chain(json).unwrap_err().field, field, "{json}");
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! Tests of the runner on a file of our own.

@@ -1,0 +1,94 @@
+//! Why files that can be read make no database.
+
+use alloy_primitives::B256;
+
+/// Why snapshot files were refused: they are whole, and not what they should be.
+///
+/// Nothing of them is visible anywhere then.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotRefusal {
+    /// No file has these twigs.
+    #[error(
+        "no snapshot file has the twigs {from}..{to}: fetch \
+         v1.0-qmtree-execution.{from}-{to}.seg, or files that cover it"
+    )]
+    Gap {
+        /// First twig that is missing.
+        from: u64,
+        /// The first that is there again, or the first that is not needed.
+        to: u64,
+    },
+    /// Only the roots of these twigs are there.
+    #[error(
+        "the leaves of the twigs {from}..{to} are missing, only their roots are there: \
+         fetch the execution files, or start from roots"
+    )]
+    LeavesMissing {
+        /// First twig without leaves.
+        from: u64,
+        /// The twig behind the last.
+        to: u64,
+    },
+    /// The leaves behind the last whole twig are missing.
+    #[error(
+        "the trusted head has {leaf_count} leaves, and no file has those from {from} on: \
+         fetch the tail of that head, or trust an earlier one"
+    )]
+    TailMissing {
+        /// First leaf that is missing.
+        from: u64,
+        /// Leaves of the trusted head.
+        leaf_count: u64,
+    },
+    /// An empty log needs no snapshot.
+    #[error("the trusted head is that of an empty log: create a database instead")]
+    Empty,
+    /// The log has a state log beside it, which these files do not carry.
+    #[error(
+        "the trusted head has a state log of {entry_count} entries, which snapshots do not carry \
+         yet: read the files in place, or append the blocks"
+    )]
+    State {
+        /// Entries of the state log.
+        entry_count: u64,
+    },
+    /// The files are of another database.
+    #[error("the files are not of the chain, profile and scheme of the trusted head")]
+    OtherLog,
+    /// The files lead to another root.
+    #[error("the files lead to root {derived}, the trusted head has {trusted}")]
+    Root {
+        /// The root that follows from the files.
+        derived: B256,
+        /// The root of the trusted head.
+        trusted: B256,
+    },
+    /// The leaves of a twig do not hash to its root.
+    #[error("the leaves of twig {twig} do not hash to its root: fetch its file again")]
+    Twig {
+        /// The twig.
+        twig: u64,
+    },
+    /// A twig does not follow the one before it.
+    #[error("twig {twig} does not follow the leaf before it: fetch its file again")]
+    Anchor {
+        /// The twig.
+        twig: u64,
+    },
+    /// The blocks of the files are not in one order.
+    #[error("the blocks around {block_number} do not follow each other: use files of one source")]
+    Blocks {
+        /// The block where it shows.
+        block_number: u64,
+    },
+    /// A block does not end where a trusted head says.
+    #[error("block {block_number} does not end as its trusted head says")]
+    Head {
+        /// The block.
+        block_number: u64,
+    },
+    /// History without roots begins in its first block.
+    #[error("a log whose first whole twigs belong to block 0 cannot start from roots: import it")]
+    FirstBlock,
+}

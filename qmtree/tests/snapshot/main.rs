@@ -1,0 +1,17 @@
+//! Snapshots: what is exported can be imported, read in place, merged and dropped, and what was
+//! changed on the way is refused before anything of it is visible.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test that fails may panic"
+)]
+
+mod bootstrap;
+mod crash;
+mod folder;
+mod golden;
+mod manifest;
+mod refused;
+mod round_trip;
+mod support;

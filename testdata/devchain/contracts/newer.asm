@@ -1,0 +1,33 @@
+; Instructions of later forks, by the first word: 1 Byzantium, 2 Constantinople, 3 Istanbul,
+; 4 London, 5 Shanghai, 6 Osaka. An instruction that is not there yet ends the call.
+PUSH1 0 CALLDATALOAD
+DUP1 PUSH1 1 EQ @byzantium JUMPI
+DUP1 PUSH1 2 EQ @constantinople JUMPI
+DUP1 PUSH1 3 EQ @istanbul JUMPI
+DUP1 PUSH1 4 EQ @london JUMPI
+DUP1 PUSH1 5 EQ @shanghai JUMPI
+DUP1 PUSH1 6 EQ @osaka JUMPI
+STOP
+byzantium:                           ; a static call that tries to write fails
+PUSH1 1 PUSH1 0 MSTORE
+PUSH1 32 PUSH1 0 PUSH1 32 PUSH1 0 ADDRESS PUSH2 10000 STATICCALL
+PUSH1 10 SSTORE
+RETURNDATASIZE PUSH1 11 SSTORE
+STOP
+constantinople:
+PUSH1 1 PUSH1 255 SHL PUSH1 3 SAR PUSH1 5 SHR PUSH1 20 SSTORE
+ADDRESS EXTCODEHASH PUSH1 21 SSTORE
+STOP
+istanbul:
+CHAINID PUSH1 30 SSTORE
+SELFBALANCE PUSH1 31 SSTORE
+STOP
+london:
+BASEFEE PUSH1 40 SSTORE
+STOP
+shanghai:
+PUSH0 PUSH1 7 ADD PUSH1 50 SSTORE
+STOP
+osaka:
+PUSH1 12 CLZ PUSH1 60 SSTORE
+STOP
