@@ -37,6 +37,18 @@
 //! opened. After a failed write or sync the writer refuses further work
 //! ([`Error::Poisoned`]); opening again recovers. docs/FORMAT.md is the contract of the files.
 //!
+//! # State
+//!
+//! Beside the leaves a database keeps a state log: keys and values, with a root after every
+//! transaction, which is what leaves of the scheme `state-root/1` commit to. So a block's writes
+//! come before its leaves: [`Db::begin_block`] stages them and tells the roots. [`View::get`],
+//! [`View::get_at`], [`View::state_from`] and [`View::prove_state`] read and prove the state at the
+//! view's head or after any earlier transaction; proofs of the past hold under the view's head too.
+//!
+//! Complete twigs of entries older than the unwind window are sealed as leaves are. The index of
+//! all keys is in memory, 16 bytes a key and some room, and is derived when a database is opened,
+//! for which every sealed entry is read once. History of the state is not pruned.
+//!
 //! # What it costs
 //!
 //! A block costs one leaf hash per leaf in a serial chain, the rest hides behind it; sealed leaves

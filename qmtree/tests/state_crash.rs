@@ -174,21 +174,19 @@ fn fates(step: u64) -> impl Iterator<Item = Fate> {
 fn a_power_cut_at_any_step_loses_nothing_acknowledged() {
     // Every step, each with another fate: all of both would take minutes.
     let durability = Durability::Immediate;
-    {
-        let (all, steps) = undisturbed(durability);
-        assert!(steps > 60, "{steps} steps");
-        for step in 0..steps {
-            for fate in fates(step) {
-                let disk = SimDisk::with_seed(step);
-                disk.crash_at(step, fate);
-                let (done, result) = script(&(Arc::new(disk.clone()) as Arc<dyn Disk>), durability);
-                let what = format!("{durability:?} step {step} {fate:?}");
-                assert!(
-                    result.is_err() || !disk.has_crashed(),
-                    "{what}: nobody noticed"
-                );
-                recover(disk.after_crash(), &done, &all, durability, &what);
-            }
+    let (all, steps) = undisturbed(durability);
+    assert!(steps > 60, "{steps} steps");
+    for step in 0..steps {
+        for fate in fates(step) {
+            let disk = SimDisk::with_seed(step);
+            disk.crash_at(step, fate);
+            let (done, result) = script(&(Arc::new(disk.clone()) as Arc<dyn Disk>), durability);
+            let what = format!("step {step} {fate:?}");
+            assert!(
+                result.is_err() || !disk.has_crashed(),
+                "{what}: nobody noticed"
+            );
+            recover(disk.after_crash(), &done, &all, durability, &what);
         }
     }
 }

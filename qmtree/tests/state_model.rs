@@ -310,6 +310,13 @@ fn sealed_entries_answer_as_others_do() {
             "{too_deep}"
         );
         kept.push((db.view(), model.blocks.clone()));
+        // A backup has the state too.
+        let copy = folder.path().join("copy");
+        db.checkpoint(&copy).unwrap();
+        let copied = Db::open_read_only(&copy).unwrap();
+        assert_eq!(copied.head(), db.head());
+        assert_eq!(copied.sealed_entry_count(), db.sealed_entry_count());
+        copied.check().unwrap();
         for (view, blocks) in kept {
             let model = Model { profile, blocks };
             let reference = model.reference();

@@ -1,4 +1,4 @@
-//! Keys and values as arguments.
+//! Keys as arguments.
 
 use alloy_primitives::{Address, B256, hex, keccak256};
 
@@ -22,11 +22,6 @@ pub(super) fn parse_key(text: &str) -> Result<B256, String> {
         }
         Some((kind, _)) => Err(format!("{kind} is no kind of key; account and storage are")),
     }
-}
-
-/// Bytes in hex.
-pub(super) fn parse_value(text: &str) -> Result<Vec<u8>, String> {
-    hex::decode(text).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

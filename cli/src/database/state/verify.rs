@@ -1,10 +1,10 @@
 //! `qm state verify`: check a proof about keys against a trusted head, offline.
 
-use super::key::{parse_key, parse_value};
+use super::key::parse_key;
 use crate::error::{CliError, OptionError};
 use crate::files::{read_head, read_proof};
 use crate::output::say;
-use alloy_primitives::{B256, hex};
+use alloy_primitives::{B256, Bytes};
 use clap::Args;
 use qmtree_proofs::state::{Entry, StateWord};
 use qmtree_proofs::{Proof, TxNum, VerifyError};
@@ -25,8 +25,8 @@ pub(crate) struct VerifyState {
     #[arg(long, value_name = "TXNUM")]
     at: Option<u64>,
     /// The value that the one key must have, in hex.
-    #[arg(long, value_name = "HEX", value_parser = parse_value, conflicts_with = "absent")]
-    value: Option<Vec<u8>>,
+    #[arg(long, value_name = "HEX", conflicts_with = "absent")]
+    value: Option<Bytes>,
     /// The keys must be absent.
     #[arg(long)]
     absent: bool,
@@ -117,10 +117,7 @@ impl VerifyState {
             _ => say(format_args!("VALID {key} is absent {when}")),
         }?;
         match &self.value {
-            Some(value) if !self.json => say(format_args!(
-                "      which is {}",
-                hex::encode_prefixed(value)
-            )),
+            Some(value) if !self.json => say(format_args!("      which is {value}")),
             _ => Ok(()),
         }
     }

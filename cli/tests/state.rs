@@ -1,0 +1,100 @@
+//! The commands about the state, as a user runs them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
+
+mod common;
+
+use common::Workspace;
+use serde_json::{Value, json};
+
+fn hex(byte: &str, len: usize) -> String {
+    format!("0x{}", byte.repeat(len))
+}
+
+/// Three leaves; the first writes two keys, the last deletes one of them.
+fn filled() -> Workspace {
+    let space = Workspace::new();
+    space.ok(&["init", "--db", "db", "--chain-id", "7"]);
+    let zero = hex("00", 32);
+    let leaf = json!({"preStateHash": zero, "stateChangeHash": zero, "transitionHash": zero});
+    let (a, b) = (hex("ab", 32), hex("cd", 32));
+    let line = json!({
+        "block": 0,
+        "leaves": [leaf, leaf, leaf],
+        "batches": [
+            {"txNum": 0, "writes": [{"key": a, "value": "0x1234"}, {"key": b, "value": a}]},
+            {"txNum": 2, "writes": [{"key": a, "value": Value::Null}]},
+        ],
+    });
+    space.write("blocks.jsonl", line.to_string().as_bytes());
+    space.ok(&["append", "--db", "db", "blocks.jsonl"]);
+    let head = space.ok(&["head", "--db", "db", "--json"]);
+    space.write("head.json", head.out.as_bytes());
+    space
+}
+
+#[test]
+fn values_are_read_now_and_in_the_past() {
+    let space = filled();
+    let (a, b) = (hex("ab", 32), hex("cd", 32));
+    assert_eq!(space.ok(&["state", "get", "--db", "db", &a]).out, "");
+    let past = space.ok(&["state", "get", "--db", "db", "--at", "1", &a]);
+    assert_eq!(past.out, "0x1234\n");
+    let now = space.ok(&["state", "iter", "--db", "db"]);
+    assert_eq!(now.out, format!("{b} {a}\n"));
+    let past = space.ok(&[
+        "state", "iter", "--db", "db", "--at", "1", "--limit", "1", "--json",
+    ]);
+    assert_eq!(past.json(), json!({"key": a, "value": "0x1234"}));
+    let stats = space.ok(&["state", "stats", "--db", "db", "--json"]).json();
+    assert_eq!([&stats["liveKeys"], &stats["keysEver"]], [1, 2]);
+    assert_eq!([&stats["entryCount"], &stats["sealedEntryCount"]], [5, 0]);
+}
+
+#[test]
+fn proofs_are_verified_without_the_database() {
+    let space = filled();
+    let (a, b, account) = (
+        hex("ab", 32),
+        hex("cd", 32),
+        format!("account:{}", hex("11", 20)),
+    );
+    space.ok(&["state", "prove", "--db", "db", &a, "-o", "now.qmp"]);
+    space.ok(&[
+        "state", "prove", "--db", "db", "--at", "1", &a, "-o", "past.qmp",
+    ]);
+    space.ok(&[
+        "state", "prove", "--db", "db", &a, &b, &account, "--json", "-o", "all.json",
+    ]);
+    let verify = ["state", "verify", "--head", "head.json"];
+    let cases: [(i32, &[&str]); 9] = [
+        (0, &["now.qmp", &a]),
+        (0, &["--absent", "now.qmp", &a]),
+        (1, &["--value", "0x1234", "now.qmp", &a]),
+        (1, &["now.qmp", &b]),
+        (0, &["--at", "1", "--value", "0x1234", "past.qmp", &a]),
+        (1, &["--at", "1", "--value", "0x1235", "past.qmp", &a]),
+        (1, &["--at", "1", "--absent", "past.qmp", &a]),
+        (1, &["past.qmp", &a]),
+        (0, &["all.json", &a, &b, &account]),
+    ];
+    for (code, arguments) in cases {
+        let ran = space.run(&[&verify[..], arguments].concat());
+        assert_eq!(
+            ran.code,
+            Some(code),
+            "{arguments:?}: {}{}",
+            ran.out,
+            ran.error
+        );
+    }
+    let verdict = space.ok(&[&verify[..], &["--json", "--at", "1", "past.qmp", &a]].concat());
+    let verdict = verdict.json();
+    assert_eq!([&verdict["valid"], &verdict["absent"]], [true, false]);
+    assert_eq!(verdict["writtenBy"], 0);
+    let bad = space.run(&["state", "get", "--db", "db", "0x12"]);
+    assert_eq!(bad.code, Some(2), "{}", bad.error);
+}
