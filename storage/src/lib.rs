@@ -9,7 +9,7 @@
 //! | database header | [`write_database_header`] | [`read_database_header`] | whole or absent |
 //! | journal | [`JournalWriter`] | [`recover`] | a torn tail is told apart from damage |
 //! | segments | [`write_segment`], [`prune_segment`] | [`list_segments`], [`Segment`] | whole or absent |
-//! | index | [`Index::apply`] | [`Index::get`] | at an earlier block |
+//! | index | [`Index::apply`] | [`Index::candidates`] | at an earlier block |
 #![deny(unsafe_code)]
 
 mod database;
