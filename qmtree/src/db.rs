@@ -123,8 +123,9 @@ impl Db {
         let recovered = observe::recover(dir, || recover_state(&opened))?;
         opened.remove_orphans(&recovered.orphans)?;
         let mut journal = JournalWriter::resume(Arc::clone(&opened.disk), recovered.journal)?;
-        // A segment may have been written, and the process ended before its leaves' files went.
-        journal.remove_until(recovered.state.sealed_leaves())?;
+        // A segment may have been written, and the process ended before its files went.
+        let sealed = recovered.state.state_log.sealed_entries();
+        journal.remove_until(recovered.state.sealed_leaves(), sealed)?;
         let index = Arc::new(SharedIndex::open(&opened, options.tx_index));
         let state = State {
             tx_index: Some(Arc::clone(&index)),

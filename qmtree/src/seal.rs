@@ -222,7 +222,7 @@ impl Writer {
     pub(crate) fn remove_journal_files(&mut self) -> Result<(), Error> {
         let State { state_log, .. } = &self.state;
         let (leaves, entries) = (self.state.sealed_leaves(), state_log.sealed_entries());
-        self.journal.remove_sealed(leaves, entries)?;
+        self.journal.remove_until(leaves, entries)?;
         Ok(())
     }
 

@@ -203,7 +203,7 @@ fn a_block_that_was_not_finished_never_was() {
         writer.sync(),
         writer.rotate(),
         writer.append_unwind(empty()),
-        writer.remove_until(9).map(drop),
+        writer.remove_until(9, 0).map(drop),
     ] {
         assert!(
             matches!(result, Err(JournalError::Poisoned { .. })),
@@ -303,10 +303,10 @@ fn old_files_go_once_all_their_leaves_are_sealed_and_the_newest_stays() {
     let counts: Vec<u64> = writer.files().map(|file| file.max_leaf_count).collect();
     // The second file had five leaves before its unwind.
     assert_eq!(counts, [2, 5, 3, 4]);
-    assert_eq!(writer.remove_until(1).unwrap(), 0);
-    assert_eq!(writer.remove_until(4).unwrap(), 1);
-    assert_eq!(writer.remove_until(99).unwrap(), 2);
-    assert_eq!(writer.remove_until(99).unwrap(), 0);
+    assert_eq!(writer.remove_until(1, 0).unwrap(), 0);
+    assert_eq!(writer.remove_until(4, 0).unwrap(), 1);
+    assert_eq!(writer.remove_until(99, 0).unwrap(), 2);
+    assert_eq!(writer.remove_until(99, 0).unwrap(), 0);
     let (recovered, records) = read(&disk.power_loss(Fate::Lost)).unwrap();
     assert_eq!((recovered.base, recovered.state), (states[4], states[5]));
     assert_eq!((records.len(), recovered.next_seq), (1, 5));
@@ -327,7 +327,7 @@ fn a_crash_while_old_files_are_removed_leaves_no_gap() {
         let disk = whole.power_loss(Fate::Kept);
         let mut writer = resume(&disk);
         disk.crash_at(disk.steps() + step, fate);
-        let removed = writer.remove_until(99);
+        let removed = writer.remove_until(99, 0);
         assert_eq!(removed.is_ok(), step >= 6);
         if step < 6 {
             let (recovered, _) = read(&disk.after_crash()).unwrap();
@@ -343,7 +343,7 @@ fn a_removal_that_fails_poisons_the_writer() {
         let disk = disk.power_loss(Fate::Kept);
         let mut writer = resume(&disk);
         disk.fail_at(disk.steps() + step);
-        let error = writer.remove_until(9).unwrap_err();
+        let error = writer.remove_until(9, 0).unwrap_err();
         assert!(matches!(error, JournalError::Io { .. }), "{error}");
         assert!(matches!(writer.sync(), Err(JournalError::Poisoned { .. })));
         assert_eq!(read(&disk).unwrap().0.next_seq, 2);
@@ -374,7 +374,7 @@ fn a_real_disk_does_the_same() {
     let mut writer = JournalWriter::resume(disk.clone(), recovered).unwrap();
     append_block(&mut writer, 1).unwrap();
     writer.sync().unwrap();
-    assert_eq!(writer.remove_until(902).unwrap(), 1);
+    assert_eq!(writer.remove_until(902, 0).unwrap(), 1);
     let recovered = recover(&*disk, &folder, IDENTITY, none).unwrap();
     assert_eq!(
         (recovered.state, recovered.torn_tail),

@@ -344,21 +344,12 @@ impl JournalWriter {
         Ok(())
     }
 
-    /// Unlinks old files of which the log never had more than `leaf_count` leaves, and returns how
-    /// many. The newest stays.
-    ///
-    /// # Errors
-    /// [`JournalError::Poisoned`]; [`JournalError::Io`].
-    pub fn remove_until(&mut self, leaf_count: u64) -> Result<usize, JournalError> {
-        self.remove_sealed(leaf_count, u64::MAX)
-    }
-
     /// Unlinks old files of which the log never had more than so many leaves, nor the state log
     /// more than so many entries, and returns how many. The newest stays.
     ///
     /// # Errors
     /// [`JournalError::Poisoned`]; [`JournalError::Io`].
-    pub fn remove_sealed(
+    pub fn remove_until(
         &mut self,
         leaf_count: u64,
         entry_count: u64,
