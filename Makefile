@@ -13,8 +13,8 @@ help: ## List the targets
 setup: ## Install what the build needs and this machine lacks
 	@scripts/setup
 
-demo: setup ## Build the `qm` command and run its demonstration
-	@$(ENV) cargo run --release --locked -p qm -- demo
+demo: setup ## Build `qm`, execute a chain, prove parts of it, verify the proofs offline
+	@scripts/demo
 
 test: setup ## Run every test: Rust, doc examples, Python oracle
 	@scripts/test

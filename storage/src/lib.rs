@@ -10,7 +10,7 @@
 //! | journal | [`JournalWriter`] | [`recover`] | a torn tail is told apart from damage |
 //! | segments | [`write_segment`], [`prune_segment`] | [`list_segments`], [`Segment`] | whole or absent |
 //! | checkpoint | [`write_checkpoint`] | as a database | whole or absent |
-//! | index | [`Index::apply`] | [`Index::get`] | at an earlier block |
+//! | index | [`Index::apply`] | [`Index::candidates`] | at an earlier block |
 #![deny(unsafe_code)]
 
 mod checkpoint;

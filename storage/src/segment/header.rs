@@ -112,8 +112,8 @@ impl Header {
             Some(AT_TWIG_COUNT)
         } else if self.block_count == 0 && self.first_block != 0 {
             Some(AT_FIRST_BLOCK)
-        } else if (self.block_count != 0 && self.content == Content::Roots)
-            || self.first_block.checked_add(self.block_count).is_none()
+        } else if self.first_block.checked_add(self.block_count).is_none()
+            || (self.block_count != 0 && self.content == Content::Roots)
         {
             Some(AT_BLOCK_COUNT)
         } else if self.first_twig.0 == 0 && self.anchor != [0; 32] {

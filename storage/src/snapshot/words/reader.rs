@@ -315,10 +315,10 @@ impl<'a> Words<'_, 'a> {
             return Ok(None);
         }
         let (file, offset) = (self.file, self.offset());
-        let missing = |dictionary| WordError::NoCode { offset, dictionary };
         let truncated = WordError::Truncated("words");
         if file.position_code.is_empty() {
-            return Err(missing(POSITIONS));
+            let dictionary = POSITIONS;
+            return Err(WordError::NoCode { offset, dictionary });
         }
         let mut bits = BitReader::new(file.data, self.at);
         let first = file.position(&mut bits).ok_or(truncated)?;
@@ -327,23 +327,10 @@ impl<'a> Words<'_, 'a> {
             return Err(WordError::TooLong { offset, len, limit });
         }
         let codes = bits;
-        let (mut cover, mut has_patterns) = (Cover::default(), false);
-        // Ends: a code without bits has one distance, which then is not 0.
-        if len > 0 {
-            loop {
-                let step = file.position(&mut bits).ok_or(truncated)?;
-                let Some(distance) = step.checked_sub(1) else {
-                    break;
-                };
-                if file.pattern_code.is_empty() {
-                    return Err(missing(PATTERNS));
-                }
-                let pattern = file.pattern(&mut bits).ok_or(truncated)?;
-                let next = cover.add(distance, pattern.len() as u64, len);
-                cover = next.ok_or(WordError::PatternOutside { offset })?;
-                has_patterns = true;
-            }
-        }
+        let (cover, has_patterns) = match len {
+            0 => (Cover::default(), false),
+            _ => self.cover(&mut bits, len)?,
+        };
         let from = bits.align().ok_or(WordError::Padding { offset })?;
         let raw = cover.raw + (len - cover.end);
         let to = usize::try_from(raw)
@@ -366,6 +353,28 @@ impl<'a> Words<'_, 'a> {
             codes,
             has_patterns,
         }))
+    }
+
+    /// Reads the codes of patterns up to the terminator; also whether there are any.
+    fn cover(&self, bits: &mut BitReader<'a>, len: u64) -> Result<(Cover, bool), WordError> {
+        let (file, offset) = (self.file, self.offset());
+        let truncated = WordError::Truncated("words");
+        let (mut cover, mut has_patterns) = (Cover::default(), false);
+        // Ends: a code without bits has one distance, which then is not 0.
+        loop {
+            let step = file.position(bits).ok_or(truncated)?;
+            let Some(distance) = step.checked_sub(1) else {
+                return Ok((cover, has_patterns));
+            };
+            if file.pattern_code.is_empty() {
+                let dictionary = PATTERNS;
+                return Err(WordError::NoCode { offset, dictionary });
+            }
+            let pattern = file.pattern(bits).ok_or(truncated)?;
+            let next = cover.add(distance, pattern.len() as u64, len);
+            cover = next.ok_or(WordError::PatternOutside { offset })?;
+            has_patterns = true;
+        }
     }
 
     /// Puts a word together: each pattern up to where the next one starts, and raw bytes between.
