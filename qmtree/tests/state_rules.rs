@@ -203,3 +203,28 @@ fn of_several_writes_to_a_key_the_last_stays() {
     expected.sort();
     assert_eq!(batch.writes, expected);
 }
+
+#[test]
+fn a_block_again_with_other_writes_is_a_conflict() {
+    let (_folder, mut db) = database();
+    for number in 0..3_u8 {
+        let tx_num = u64::from(number) * 3 + 1;
+        let right = [batch(tx_num, &[(key(1), Some(&[number]))])];
+        let head = db
+            .append(&Block::new(number.into(), &LEAVES).with_batches(&right))
+            .unwrap();
+        let other_value = [batch(tx_num, &[(key(1), Some(b"other"))])];
+        let other_key = [batch(tx_num, &[(key(2), Some(&[number]))])];
+        let later = [batch(tx_num + 1, &[(key(1), Some(&[number]))])];
+        for wrong in [&[][..], &other_value, &other_key, &later] {
+            let refused = db.append(&Block::new(number.into(), &LEAVES).with_batches(wrong));
+            assert!(
+                matches!(refused, Err(Error::Conflict { .. })),
+                "{refused:?}"
+            );
+        }
+        let again = db.append(&Block::new(number.into(), &LEAVES).with_batches(&right));
+        assert_eq!(again.unwrap(), head);
+        assert_eq!(db.head(), head);
+    }
+}
