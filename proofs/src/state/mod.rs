@@ -16,6 +16,7 @@
 
 mod active;
 mod batch;
+mod compaction;
 mod entry;
 mod memory;
 mod opening;
@@ -25,6 +26,7 @@ mod verify;
 
 pub use active::{ACTIVE_WORDS, ActiveBits};
 pub use batch::{BatchError, Touched, check_keys, rewrite};
+pub use compaction::Compaction;
 pub use entry::{Entry, EntryError, EntryId, StateWord};
 pub use memory::MemoryStateLog;
 pub use proof::StateProof;
