@@ -116,6 +116,17 @@ pub enum Error {
         /// Entries in the log.
         entry_count: u64,
     },
+    /// The state after a transaction that is too long ago.
+    #[error(
+        "the state after transaction {tx_num} was pruned; \
+         the earliest one that is known is that after {earliest}"
+    )]
+    StatePruned {
+        /// The transaction asked for.
+        tx_num: TxNum,
+        /// The first transaction after which the state is known.
+        earliest: TxNum,
+    },
     /// A proof about a state log to which nothing was ever written.
     #[error("the state log is empty: nothing was written, and so nothing can be proved")]
     NoState,

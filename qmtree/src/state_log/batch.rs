@@ -5,7 +5,9 @@ use super::log::StateLog;
 use crate::error::Error;
 use alloy_primitives::B256;
 use qmtree_proofs::TxNum;
-use qmtree_proofs::state::{BatchError, Entry, EntryId, StateWord, Touched, check_keys, rewrite};
+use qmtree_proofs::state::{
+    BatchError, Compaction, Entry, EntryId, StateWord, Touched, check_keys, rewrite,
+};
 use qmtree_storage::put_value;
 use std::sync::Arc;
 
@@ -90,7 +92,8 @@ impl StateLog {
             let found = batch.tx_num;
             return Err(BatchError::TxNum { found, last }.into());
         }
-        let touched = self.touched(batch)?;
+        let mut touched = self.touched(batch)?;
+        self.touch_oldest(&mut touched)?;
         let mut writes = batch.writes.iter().peekable();
         for entry in rewrite(batch.tx_num, &touched) {
             while writes.next_if(|(key, _)| *key < entry.key).is_some() {}
@@ -104,6 +107,38 @@ impl StateLog {
             }
             self.push(&entry, value.map(Arc::from))?;
         }
+        Ok(())
+    }
+
+    /// Adds the oldest active entries that the rule of compaction moves.
+    fn touch_oldest(&mut self, touched: &mut Vec<Touched>) -> Result<(), Error> {
+        let (own, count) = (touched.len() as u64, self.entry_count());
+        if self.compaction == Compaction::OFF || own == 0 {
+            return Ok(());
+        }
+        let oldest = self.oldest_active(own);
+        let first = oldest.first().map_or(count, |id| id.0);
+        if self.compaction.moves(own, count, first, self.live_keys + 1) == 0 {
+            return Ok(());
+        }
+        let by_key = |known: &Touched, key: &B256| known.key.cmp(key);
+        let mut moved = Vec::with_capacity(oldest.len());
+        for id in oldest {
+            let entry = self.entry(id)?;
+            if touched
+                .binary_search_by(|known| by_key(known, &entry.key))
+                .is_err()
+            {
+                moved.push(Touched {
+                    key: entry.key,
+                    old: Some((id, entry.value)),
+                    next_key: entry.next_key,
+                    new: Some(entry.value),
+                });
+            }
+        }
+        touched.extend(moved);
+        touched.sort_unstable_by_key(|known| known.key);
         Ok(())
     }
 
