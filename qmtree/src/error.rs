@@ -33,7 +33,7 @@ pub enum Error {
     LastBlockNumber,
     /// Another block of the same number is in the log.
     #[error(
-        "block {block_number} is in the log with other leaves or transaction hashes; \
+        "block {block_number} is in the log with other leaves, writes or transaction hashes; \
          unwind to the block before it first"
     )]
     Conflict {

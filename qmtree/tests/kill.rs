@@ -14,15 +14,16 @@ mod common;
 
 use alloy_primitives::{B256, keccak256};
 use common::{Rng, identity, leaves, tx_hashes};
-use qmtree::proofs::state::{MemoryStateLog, StateWord};
+use qmtree::proofs::state::{Compaction, MemoryStateLog, StateWord};
 use qmtree::proofs::{Digest, Frontier, Head, TreeHasher, TxNum};
 use qmtree::{At, Db, Durability, Error, Options, StateBatch};
 use qmtree_kernels::Hasher;
-use qmtree_storage::SegmentError;
+use qmtree_storage::{RealDisk, SegmentError};
 use std::fmt::Display;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,7 @@ const CHILD_SEED: &str = "QMTREE_KILL_CHILD_SEED";
 const CHILD_HIGHEST: &str = "QMTREE_KILL_CHILD_HIGHEST";
 const CHILD_STATE: &str = "QMTREE_KILL_CHILD_STATE";
 /// Keys that the state may have.
-const KEYS: u64 = 700;
+const KEYS: u64 = 200;
 
 /// The options of the database that is made in this cycle. A crash of the process loses nothing
 /// under any of them: what was written is with the operating system.
@@ -54,6 +55,11 @@ fn options(database: u64) -> Options {
         .with_segment_twigs(1 + database % 2)
         .with_journal_file_len_bytes(300_000)
         .with_parallel(database % 3 != 1)
+}
+
+/// Every other database has a rule.
+fn compaction(database: u64) -> Compaction {
+    Compaction::new(1 - (database % 2) as u8)
 }
 
 /// One step of the script that the child runs and the parent follows.
@@ -84,8 +90,8 @@ fn step(seed: u64, number: u64, blocks: u64, highest: u64) -> Step {
         let keep = earliest + rng.below(blocks - earliest);
         return Step::Unwind { keep };
     }
-    if kind < 13 && blocks > 20 {
-        return Step::Prune { block: blocks - 20 };
+    if kind < 16 && blocks > 8 {
+        return Step::Prune { block: blocks - 8 };
     }
     let count = match rng.below(20) {
         0 => 0,
@@ -151,14 +157,18 @@ struct Model {
     /// Leaves before this one may be pruned.
     pruned_to: u64,
     state: Option<MemoryStateLog<Hasher>>,
+    compaction: Compaction,
 }
 
 impl Model {
-    fn new(with_state: bool) -> Self {
+    fn new(with_state: bool, database: u64) -> Self {
         let hasher = Hasher::new(identity().profile);
+        let compaction = compaction(database);
+        let log = MemoryStateLog::new(hasher).with_compaction(compaction);
         Self {
             hasher,
-            state: with_state.then(|| MemoryStateLog::new(hasher)),
+            compaction,
+            state: with_state.then_some(log),
             blocks: Vec::new(),
             highest: 0,
             pruned_to: 0,
@@ -193,7 +203,8 @@ impl Model {
     fn unwind(&mut self, keep: usize) {
         self.blocks.truncate(keep);
         if self.state.is_some() {
-            let mut log = MemoryStateLog::new(self.hasher);
+            let log = MemoryStateLog::new(self.hasher);
+            let mut log = log.with_compaction(self.compaction);
             let batches = self.blocks.iter().flat_map(|block| &block.batches);
             batches.for_each(|batch| apply(&mut log, batch));
             self.state = Some(log);
@@ -253,7 +264,8 @@ impl Model {
         for _ in 0..12 {
             let key = key(rng.below(KEYS + 20));
             let last = TxNum(head.leaf_count - 1);
-            let past = TxNum(rng.below(head.leaf_count));
+            let earliest = db.earliest_state().unwrap_or_default().0;
+            let past = TxNum(earliest + rng.below(head.leaf_count - earliest));
             for (at, then) in [(None, last), (Some(past), past), (Some(last), last)] {
                 let proof = match view.prove_state(&key, at) {
                     Ok(proof) => proof,
@@ -366,7 +378,8 @@ fn write_until_killed(
     let mut db = if is_made(dir) {
         Db::open(dir, options)?
     } else {
-        Db::create(dir, identity(), options)?
+        let (disk, compaction) = (Arc::new(RealDisk), compaction(number_of(dir)));
+        Db::create_compacting(disk, dir, identity(), compaction, options)?
     };
     say(format!("opened {}", as_line(&db.head())));
     for number in 0.. {
@@ -462,6 +475,7 @@ struct Counts {
     committed_in_flight: u64,
     sealed: u64,
     sealed_entries: u64,
+    pruned_entries: u64,
 }
 
 /// Starts a child, kills it, and brings the model to where the database must be. Returns whether
@@ -527,12 +541,13 @@ fn kill_again_and_again(with_state: bool) {
     println!("QMTREE_KILL_CYCLES={cycles} QMTREE_KILL_SEED={seed}");
     let folder = tempfile::tempdir().unwrap();
     let (mut rng, mut counts) = (Rng::new(seed), Counts::default());
-    let mut model = Model::new(with_state);
+    let mut model = Model::new(with_state, 0);
     let mut dir = folder.path().join("0");
     for cycle in 0..cycles {
         if cycle % KILLS_PER_DATABASE == 0 {
-            model = Model::new(with_state);
-            dir = folder.path().join((cycle / KILLS_PER_DATABASE).to_string());
+            let database = cycle / KILLS_PER_DATABASE;
+            model = Model::new(with_state, database);
+            dir = folder.path().join(database.to_string());
         }
         let in_flight = run_and_kill(&dir, &mut model, &mut rng, &mut counts);
         if !is_made(&dir) {
@@ -555,11 +570,13 @@ fn kill_again_and_again(with_state: bool) {
         assert!(db.tx_index().error.is_none(), "{:?}", db.tx_index());
         counts.sealed = counts.sealed.max(db.sealed_leaf_count());
         counts.sealed_entries = counts.sealed_entries.max(db.sealed_entry_count());
+        counts.pruned_entries = counts.pruned_entries.max(db.pruned_entry_count());
     }
     println!("{counts:?}");
     if cycles >= 200 {
         assert!(counts.while_opening > 0 && counts.sealed > 0, "{counts:?}");
         assert!(counts.acknowledged > cycles, "{counts:?}");
         assert_eq!(counts.sealed_entries > 0, with_state, "{counts:?}");
+        assert_eq!(counts.pruned_entries > 0, with_state, "{counts:?}");
     }
 }

@@ -97,7 +97,6 @@ impl Model {
         let leaves = [LeafPayload::default(); 4];
         let block = Block::new(self.blocks.len() as u64, &leaves).with_batches(&batches);
         let head = db.append(&block).unwrap();
-        // Again, which changes nothing, also where all of it is sealed.
         let mut map = self.now();
         let [batch] = batches;
         for (key, value) in &batch.writes {
@@ -108,6 +107,57 @@ impl Model {
         }
         self.blocks.push((head, map, batch));
         head
+    }
+
+    /// A block again is known as such, sealed or not, and with other writes refused; unless what was
+    /// before it was dropped.
+    fn repeat(&self, db: &mut Db, number: usize) {
+        let (head, _, batch) = &self.blocks[number];
+        let leaves = [LeafPayload::default(); 4];
+        let mut append = |batches: &[StateBatch]| {
+            db.append(&Block::new(number as u64, &leaves).with_batches(batches))
+        };
+        assert_eq!(append(std::slice::from_ref(batch)).unwrap(), *head);
+        let mut other = batch.clone();
+        let (_, value) = other.writes.first_mut().unwrap();
+        *value = Some(b"another one".to_vec());
+        let mut fewer = batch.clone();
+        fewer.writes.pop();
+        let mut none = batch.clone();
+        none.writes.clear();
+        let has_effect = head.entry_count
+            > number
+                .checked_sub(1)
+                .map_or(0, |n| self.blocks[n].0.entry_count);
+        let earliest = db.earliest_state().unwrap_or_default();
+        for other in [other, fewer, none] {
+            if batch.tx_num <= earliest || !has_effect || other == *batch {
+                continue;
+            }
+            let differs = self.differs(number, &other);
+            let mut append = |batches: &[StateBatch]| {
+                db.append(&Block::new(number as u64, &leaves).with_batches(batches))
+            };
+            match append(&[other]) {
+                Err(Error::Conflict { .. }) => {}
+                other => assert!(!differs, "{other:?}"),
+            }
+        }
+    }
+
+    /// True if this batch in the place of that of a block leads to another map.
+    fn differs(&self, number: usize, batch: &StateBatch) -> bool {
+        let before = number
+            .checked_sub(1)
+            .map(|before| self.blocks[before].1.clone());
+        let mut map = before.unwrap_or_default();
+        for (key, value) in &batch.writes {
+            match value {
+                Some(value) => drop(map.insert(*key, value.clone())),
+                None => drop(map.remove(key)),
+            }
+        }
+        map != self.blocks[number].1
     }
 
     /// Compares the database with the reference, and proofs at times that `rng` chooses.
@@ -236,6 +286,10 @@ fn run(seed: u64, profile: Profile, compaction: Compaction, keys: u64, blocks: u
         }
         if round % 10 == 9 {
             model.compare(&db, &mut rng, keys);
+            for _ in 0..4 {
+                let number = rng.below(model.blocks.len() as u64);
+                model.repeat(&mut db, number as usize);
+            }
         }
     }
     let compacts = compaction != Compaction::OFF;

@@ -1,6 +1,5 @@
 //! Batches: what one transaction writes, and how it becomes entries.
 
-use super::index::Item;
 use super::log::StateLog;
 use crate::error::Error;
 use alloy_primitives::B256;
@@ -57,7 +56,7 @@ impl StateBatch {
         });
     }
 
-    fn check(&self) -> Result<(), BatchError> {
+    pub(super) fn check(&self) -> Result<(), BatchError> {
         check_keys(self.writes.iter().map(|(key, _)| key))?;
         for (key, value) in &self.writes {
             let found = value.as_ref().map_or(0, Vec::len);
@@ -92,7 +91,7 @@ impl StateLog {
             let found = batch.tx_num;
             return Err(BatchError::TxNum { found, last }.into());
         }
-        let mut touched = self.touched(batch)?;
+        let mut touched = self.touched(batch, None)?;
         self.touch_oldest(&mut touched)?;
         let mut writes = batch.writes.iter().peekable();
         for entry in rewrite(batch.tx_num, &touched) {
@@ -142,8 +141,12 @@ impl StateLog {
         Ok(())
     }
 
-    /// The keys that a batch touches, as [`rewrite`] wants them.
-    fn touched(&self, batch: &StateBatch) -> Result<Vec<Touched>, Error> {
+    /// The keys that a batch touches, as [`rewrite`] wants them, in the state now or after `at`.
+    pub(super) fn touched(
+        &self,
+        batch: &StateBatch,
+        at: Option<TxNum>,
+    ) -> Result<Vec<Touched>, Error> {
         let mut touched: Vec<Touched> = Vec::with_capacity(2 * batch.writes.len());
         let writes_any = batch.writes.iter().any(|(_, value)| value.is_some());
         if self.entry_count() == 0 && writes_any {
@@ -156,7 +159,7 @@ impl StateLog {
         }
         for (key, value) in &batch.writes {
             let new = value.as_deref().map(StateWord::of);
-            let (found, below) = self.neighbours(key, new.is_none())?;
+            let (found, below) = self.neighbours(key, new.is_none(), at)?;
             if found.is_none() && new.is_none() {
                 continue;
             }
@@ -176,19 +179,22 @@ impl StateLog {
 
     /// The live entry of `key`, if there is one, and the live one before it where the batch will
     /// change that.
-    fn neighbours(&self, key: &B256, delete: bool) -> Result<(Live, Live), Error> {
-        let mut below = self.index.down_from(&self.entries, key)?;
-        let mut live = below.by_ref().filter(|item| !item.is_dead()).map(Item::id);
-        let Some(id) = live.next() else {
-            return Ok((None, None));
-        };
-        let entry = self.entry(id)?;
-        if entry.key != *key {
-            return Ok((None, Some((id, entry))));
+    fn neighbours(
+        &self,
+        key: &B256,
+        delete: bool,
+        at: Option<TxNum>,
+    ) -> Result<(Live, Live), Error> {
+        let below = self.index.down_from(&self.entries, key)?;
+        let mut live = below.filter_map(|item| self.version(item, at).transpose());
+        let mut live = move || live.next().transpose();
+        let found = live()?.map(|version| (version.id, version.entry));
+        match found {
+            Some((_, entry)) if entry.key == *key => {}
+            other => return Ok((None, other)),
         }
-        let before = if delete { live.next() } else { None };
-        let before = before.map(|id| Ok::<_, Error>((id, self.entry(id)?)));
-        Ok((Some((id, entry)), before.transpose()?))
+        let before = if delete { live()? } else { None };
+        Ok((found, before.map(|version| (version.id, version.entry))))
     }
 }
 

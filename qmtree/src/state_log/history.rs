@@ -30,7 +30,7 @@ impl Version {
 
 impl StateLog {
     /// The version of an index item's key, now or after `at`; `None` if there was none.
-    fn version(&self, item: Item, at: Option<TxNum>) -> Result<Option<Version>, Error> {
+    pub(super) fn version(&self, item: Item, at: Option<TxNum>) -> Result<Option<Version>, Error> {
         if at.is_none() && item.is_dead() {
             return Ok(None);
         }

@@ -13,6 +13,7 @@
 
 mod batch;
 mod check;
+mod compare;
 mod entries;
 mod hashing;
 mod history;

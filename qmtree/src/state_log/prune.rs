@@ -14,18 +14,31 @@ impl StateLog {
     /// The segments that can be dropped if the state is to be known after `earliest` and later:
     /// the first ones that were not dropped before.
     pub(crate) fn prunable(&self, earliest: TxNum) -> Result<Vec<Arc<EntrySegment>>, Error> {
-        let segments = self.entries.segments().iter();
+        let kept = self.entries.segments().iter();
+        let mut kept: Vec<_> = kept
+            .filter(|segment| !segment.is_pruned())
+            .cloned()
+            .collect();
         let mut found = Vec::new();
-        for segment in segments.skip_while(|segment| segment.is_pruned()) {
+        for segment in &kept {
             let last = EntryId(segment.entries().end.0 - 1);
             if self.any_active(segment) || self.entry(last)?.tx_num > earliest {
                 break;
             }
             found.push(Arc::clone(segment));
         }
-        if let Some(last) = found.last() {
-            let needed = self.first_needed(last.entries().end, earliest)?;
-            found.retain(|segment| segment.entries().end <= needed);
+        let Some(last) = found.last() else {
+            return Ok(found);
+        };
+        let mut needed = self.first_needed(last.entries().end, earliest)?;
+        // From the newest segment back: one that stays may hold on to values of those before it.
+        while let Some(segment) = kept.pop() {
+            if kept.len() < found.len() && segment.entries().end <= needed {
+                break;
+            }
+            found.truncate(kept.len());
+            let owners = segment.borrowed_values().map(|(_, owner)| owner);
+            needed = owners.fold(needed, EntryId::min);
         }
         Ok(found)
     }
@@ -36,7 +49,7 @@ impl StateLog {
     }
 
     /// The first entry that the ones from `from` on need: one that was superseded after `earliest`,
-    /// or by an entry that can be unwound, or that holds the value of another one.
+    /// or by an entry that can be unwound, or that holds the value of one.
     fn first_needed(&self, from: EntryId, earliest: TxNum) -> Result<EntryId, Error> {
         let (mut low, mut high) = (from.0, self.sealed_entries());
         while low < high {
@@ -51,11 +64,10 @@ impl StateLog {
         for id in (low..self.entry_count()).map(EntryId) {
             needed = needed.min(self.entry(id)?.supersedes.unwrap_or(needed));
         }
-        let kept = self.entries.segments().iter();
-        let kept = kept.filter(|segment| segment.entries().start >= from);
-        let owners = kept.flat_map(|segment| segment.borrowed_values().map(|(_, owner)| owner));
-        let owners = owners.chain(self.entries.first_owner());
-        Ok(owners.fold(needed, EntryId::min))
+        Ok(self
+            .entries
+            .first_owner()
+            .map_or(needed, |owner| owner.min(needed)))
     }
 
     /// Drops segments that are [`prunable`](Self::prunable).
