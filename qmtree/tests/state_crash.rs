@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 const DIR: &str = "/db";
 /// Keys that there are.
-const KEYS: u64 = 240;
+const KEYS: u64 = 250;
 
 fn identity() -> Identity {
     Identity {
