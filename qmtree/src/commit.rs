@@ -83,7 +83,7 @@ impl Writer {
             None if block.batches.is_empty() => return Ok(None),
             None => {
                 let log = self.state.state_log.clone();
-                let mut staged = Staged::new(log, &self.state.head);
+                let mut staged = Staged::new(log, &self.state.head, self.workers.clone());
                 let mut batches = block.batches.iter();
                 batches.try_for_each(|batch| staged.write(batch))?;
                 staged
@@ -165,8 +165,8 @@ impl Writer {
         let (payloads, tags) = (&**payloads, &**tags);
         let previous = state.last_leaf_hash;
         let pool = self
-            .pool
-            .as_ref()
+            .workers
+            .pool()
             .filter(|_| payloads.len() >= PARALLEL_LEAVES);
         let Some(pool) = pool else {
             journal.begin_block_with(payloads, tags, entries)?;

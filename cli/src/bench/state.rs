@@ -18,7 +18,7 @@ use std::time::Instant;
 
 /// Load keys, update and insert at random, then time proofs
 ///
-/// Keys and values have 32 bytes. The load is one block; then come blocks of updates of loaded
+/// Keys and values have 32 bytes. The load is a block for each million; then come blocks of updates of loaded
 /// keys, and as many blocks of insertions, each committed with one leaf for each transaction. The
 /// state root is computed after every transaction. Proofs are of loaded keys, now and at a
 /// transaction half way back.
@@ -32,6 +32,9 @@ pub(crate) struct BenchState {
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     keys: u64,
+    /// Blocks that can be unwound; older entries are sealed.
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    window: u64,
     /// Blocks of updates, and of insertions.
     #[arg(long, value_name = "N", default_value_t = 300)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
@@ -59,6 +62,9 @@ pub(crate) struct BenchState {
     json: bool,
 }
 
+/// Keys of a block of the load.
+const LOAD_KEYS: usize = 1_000_000;
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
@@ -75,6 +81,8 @@ struct Report {
     past_proof: Proofs,
     get_p50_micros: f64,
     open_millis: f64,
+    /// Without the file of keys.
+    open_derived_millis: f64,
     journal_bytes: u64,
     segment_bytes: u64,
     /// Of the whole process, after loading and after everything; `None` where it is not known.
@@ -109,7 +117,9 @@ impl BenchState {
     pub(crate) fn run(&self) -> Result<(), CliError> {
         let machine = Machine::now();
         let place = Place::new(self.db.as_deref())?;
-        let options = Options::default().with_durability(self.durability);
+        let options = Options::default()
+            .with_durability(self.durability)
+            .with_unwind_window_blocks(self.window);
         let mut db = place.create(self.profile.profile(), options.clone())?;
         let load_keys_per_second = self.load(&place, &mut db)?;
         let resident_bytes_loaded = resident_bytes();
@@ -126,10 +136,9 @@ impl BenchState {
         let resident_bytes = resident_bytes();
         drop(view);
         db.close().map_err(place.failed())?;
-        let start = Instant::now();
-        let db = Db::open(place.path(), options).map_err(place.failed())?;
-        let open_millis = start.elapsed().as_secs_f64() * 1e3;
-        drop(db);
+        let open_millis = open(&place, &options)?;
+        remove_keys(&place)?;
+        let open_derived_millis = open(&place, &options)?;
         let size = |folder: &str| crate::database::folder_len(&place.path().join(folder));
         self.print(&Report {
             profile: self.profile.profile(),
@@ -145,6 +154,7 @@ impl BenchState {
             past_proof,
             get_p50_micros: gets.median(),
             open_millis,
+            open_derived_millis,
             journal_bytes: size("journal")?,
             segment_bytes: size("segments")?,
             resident_bytes_loaded,
@@ -159,17 +169,22 @@ impl BenchState {
             .min(self.block_writes)
     }
 
-    /// Keys a second of the first block.
+    /// Keys a second of the first blocks, in the order of the keys.
     fn load(&self, place: &Place, db: &mut Db) -> Result<f64, CliError> {
-        let mut batch = StateBatch::new(TxNum(0));
-        let writes = (0..self.keys).map(|i| (key(i), Some(key(i).to_vec())));
-        batch.writes = writes.collect();
-        batch.sort();
-        let (leaves, batches) = ([LeafPayload::default()], [batch]);
-        let block = Block::new(0, &leaves).with_batches(&batches);
-        let start = Instant::now();
-        db.append(&block).map_err(place.failed())?;
-        Ok(self.keys as f64 / start.elapsed().as_secs_f64())
+        let mut keys: Vec<_> = (0..self.keys).map(key).collect();
+        keys.sort_unstable();
+        let mut seconds = 0.0;
+        for (keys, number) in keys.chunks(LOAD_KEYS).zip(0u64..) {
+            let mut batch = StateBatch::new(TxNum(number));
+            let writes = keys.iter().map(|key| (*key, Some(key.to_vec())));
+            batch.writes = writes.collect();
+            let (leaves, batches) = ([LeafPayload::default()], [batch]);
+            let block = Block::new(number, &leaves).with_batches(&batches);
+            let start = Instant::now();
+            db.append(&block).map_err(place.failed())?;
+            seconds += start.elapsed().as_secs_f64();
+        }
+        Ok(self.keys as f64 / seconds)
     }
 
     /// Writes blocks of keys that `number` chooses, given how many were written before.
@@ -206,9 +221,7 @@ impl BenchState {
             let next = db.head().block_number + 1;
             let (start, before) = (Instant::now(), cpu_seconds());
             let mut staged = db.begin_block(next).map_err(place.failed())?;
-            for batch in &batches {
-                staged.apply(batch).map_err(place.failed())?;
-            }
+            staged.apply_all(&batches).map_err(place.failed())?;
             staged.commit(&leaves, &[]).map_err(place.failed())?;
             seconds.push(start.elapsed().as_secs_f64());
             let took = cpu_seconds()
@@ -268,8 +281,8 @@ impl BenchState {
             report.get_p50_micros
         ))?;
         say(format_args!(
-            "open             {:>9.1} ms",
-            report.open_millis
+            "open             {:>9.1} ms   {:.1} ms without the file of keys",
+            report.open_millis, report.open_derived_millis
         ))?;
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         say(format_args!(
@@ -313,6 +326,31 @@ fn prove(
         verify_p50_micros: verified.median(),
         largest_bytes: sizes.max().unwrap_or_default(),
     })
+}
+
+/// Milliseconds that it takes to open the database.
+fn open(place: &Place, options: &Options) -> Result<f64, CliError> {
+    let start = Instant::now();
+    let db = Db::open(place.path(), options.clone()).map_err(place.failed())?;
+    let millis = start.elapsed().as_secs_f64() * 1e3;
+    drop(db);
+    Ok(millis)
+}
+
+fn remove_keys(place: &Place) -> Result<(), CliError> {
+    let folder = place.path().join("segments");
+    let failed = |source| CliError::Io {
+        path: folder.clone(),
+        action: "remove the file of keys",
+        source,
+    };
+    for file in std::fs::read_dir(&folder).map_err(failed)? {
+        let path = file.map_err(failed)?.path();
+        if path.extension().is_some_and(|ending| ending == "qmk") {
+            std::fs::remove_file(path).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 fn key(number: u64) -> B256 {

@@ -27,4 +27,5 @@ mod seal;
 mod unwind;
 
 pub use batch::{MAX_VALUE_LEN, StateBatch};
+pub(crate) use hashing::Step;
 pub(crate) use log::StateLog;
