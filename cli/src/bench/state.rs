@@ -57,6 +57,10 @@ pub(crate) struct BenchState {
     /// New folder for the database, which is kept; a temporary one if not given.
     #[arg(long, value_name = "DIR")]
     db: Option<PathBuf>,
+    /// Put the same keys into RocksDB as well, which commits to nothing.
+    #[cfg(feature = "rocksdb")]
+    #[arg(long)]
+    rocksdb: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -71,11 +75,14 @@ struct Report {
     profile: Profile,
     durability: String,
     keys: u64,
+    live_keys: u64,
     block_writes: u64,
     tx_writes: u64,
     load_keys_per_second: f64,
     updates: Phase,
     insertions: Phase,
+    /// Puts of RocksDB in the place of the updates, without a sync; only where it was asked for.
+    rocksdb_puts_per_second: Option<f64>,
     entry_count: u64,
     proof: Proofs,
     past_proof: Proofs,
@@ -90,6 +97,14 @@ struct Report {
     resident_bytes: Option<u64>,
     #[serde(flatten)]
     machine: Machine,
+}
+
+impl Report {
+    /// Bytes of memory for each million live keys, of what loading took.
+    fn resident_per_million(&self) -> Option<f64> {
+        let bytes = self.resident_bytes? as f64;
+        Some(bytes / self.live_keys as f64 * 1e6)
+    }
 }
 
 /// Blocks of one kind.
@@ -126,6 +141,7 @@ impl BenchState {
         let mut random = Random::new();
         let updates = self.write(&place, &mut db, |_| random.below(self.keys))?;
         let insertions = self.write(&place, &mut db, |count| self.keys + count)?;
+        let rocksdb_puts_per_second = self.put_into_rocksdb(&place)?;
         let (head, view) = (db.head(), db.view());
         let keys = (0..self.proofs).map(|_| key(random.below(self.keys)));
         let keys: Vec<_> = keys.collect();
@@ -134,6 +150,7 @@ impl BenchState {
         let past_proof = prove(&place, &db, &head, &keys, Some(past))?;
         let (gets, _) = Samples::of(&keys, |key| view.get(key).map_err(place.failed()))?;
         let resident_bytes = resident_bytes();
+        let (live_keys, _) = view.key_counts();
         drop(view);
         db.close().map_err(place.failed())?;
         let open_millis = open(&place, &options)?;
@@ -144,11 +161,13 @@ impl BenchState {
             profile: self.profile.profile(),
             durability: durability_name(self.durability),
             keys: self.keys,
+            live_keys,
             block_writes: self.block_writes,
             tx_writes: self.tx_writes(),
             load_keys_per_second,
             updates,
             insertions,
+            rocksdb_puts_per_second,
             entry_count: head.entry_count,
             proof,
             past_proof,
@@ -242,6 +261,47 @@ impl BenchState {
         })
     }
 
+    /// Loads the same keys into RocksDB, and puts as many random ones again as there were updates.
+    #[cfg(feature = "rocksdb")]
+    fn put_into_rocksdb(&self, place: &Place) -> Result<Option<f64>, CliError> {
+        if !self.rocksdb {
+            return Ok(None);
+        }
+        let folder = place.path().join("yardstick");
+        let mut yardstick = super::rocksdb::Yardstick::create(&folder, false)?;
+        let load = (0..self.keys).step_by(LOAD_KEYS).map(|first| {
+            let keys = first..(first + LOAD_KEYS as u64).min(self.keys);
+            keys.map(|number| (key(number), key(number))).collect()
+        });
+        yardstick.measure_puts(load)?;
+        let mut random = Random::new();
+        let updates = (0..self.blocks).map(|block| {
+            let writes = (0..self.block_writes).map(|i| {
+                let value = keccak256((block * self.block_writes + i).to_be_bytes());
+                (key(random.below(self.keys)), value)
+            });
+            writes.collect()
+        });
+        let seconds: f64 = yardstick.measure_puts(updates)?.iter().sum();
+        drop(yardstick);
+        std::fs::remove_dir_all(&folder).map_err(|source| CliError::Io {
+            path: folder,
+            action: "remove",
+            source,
+        })?;
+        Ok(Some((self.blocks * self.block_writes) as f64 / seconds))
+    }
+
+    #[cfg(not(feature = "rocksdb"))]
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "as with the feature"
+    )]
+    fn put_into_rocksdb(&self, _place: &Place) -> Result<Option<f64>, CliError> {
+        Ok(None)
+    }
+
     fn print(&self, report: &Report) -> Result<(), CliError> {
         if self.json {
             return json(report);
@@ -266,6 +326,9 @@ impl BenchState {
                 phase.best_block_writes_per_second / 1e3,
                 cpu.map_or("?".to_owned(), |cpu| format!("{cpu:.2}")),
             ))?;
+        }
+        if let Some(puts) = report.rocksdb_puts_per_second {
+            say(format_args!("RocksDB puts     {:>9.1} k/s", puts / 1e3))?;
         }
         for (name, proof) in [
             ("proof", &report.proof),
@@ -297,7 +360,21 @@ impl BenchState {
             .map_or("not known".to_owned(), |bytes| {
                 format!("{:.1} MiB", mib(bytes))
             });
-        say(format_args!("memory           {known:>13}"))
+        say(format_args!("memory           {known:>13}"))?;
+        let disk = (report.journal_bytes + report.segment_bytes) as f64;
+        say(format_args!(
+            "of that          {:.0} bytes on disk for each live key, {:.0} for each entry{}",
+            disk / report.live_keys as f64,
+            disk / report.entry_count as f64,
+            report
+                .resident_per_million()
+                .map_or(String::new(), |bytes| {
+                    format!(
+                        "; {:.1} MiB of memory for each million keys",
+                        bytes / f64::from(1 << 20)
+                    )
+                })
+        ))
     }
 }
 
