@@ -57,7 +57,7 @@ fn batch(number: u64) -> StateBatch {
     let mut batch = StateBatch::new(TxNum(2 * number + 1));
     for i in (0..500).filter(|i| (i * 7 + number * 5) % 11 < 4) {
         let v = i + number;
-        let write: (B256, _) = (hash("key", i), (v % 5 != 0).then(|| value(v)));
+        let write: (B256, _) = (hash("key", i), (!v.is_multiple_of(5)).then(|| value(v)));
         batch.writes.push(write);
     }
     batch.sort();
