@@ -17,6 +17,7 @@ mod one_tx;
 mod outcome;
 mod recorder;
 mod state_item;
+pub mod state_log;
 mod stateless;
 #[cfg(feature = "engine")]
 pub mod statetest;
