@@ -3,6 +3,7 @@
 
 mod arguments;
 mod bench;
+mod call;
 mod database;
 mod demo;
 mod error;
@@ -51,6 +52,8 @@ enum Command {
     Append(database::Append),
     Run(run::Run),
     Trace(trace::Trace),
+    Call(call::Call),
+    VerifyCall(call::VerifyCall),
     Head(database::HeadCommand),
     Block(database::Block),
     Leaf(database::LeafCommand),
@@ -78,6 +81,8 @@ impl Command {
             Self::Append(command) => command.run(),
             Self::Run(command) => command.run(),
             Self::Trace(command) => command.run(),
+            Self::Call(command) => command.run(),
+            Self::VerifyCall(command) => command.run(),
             Self::Head(command) => command.run(),
             Self::Block(command) => command.run(),
             Self::Leaf(command) => command.run(),
