@@ -322,7 +322,7 @@ where
 /// Times a pass on state logs: execution, checks, roots and commits. Each block has a log of its own,
 /// which has the state before it when the clock starts.
 fn inside(blocks: &[PreparedBlock], times: &mut Times) -> Result<(), CliError> {
-    let (mut millis, mut cpu) = (0.0, None);
+    let (mut millis, mut cpu): (f64, Option<f64>) = (0.0, None);
     for block in blocks {
         let place = Place::new(None)?;
         let identity = Identity {
