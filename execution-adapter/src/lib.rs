@@ -30,7 +30,7 @@ pub use block::{BlockError, EthBlock, decode_block, recover_sender, recover_send
 pub use capture::StateAccess;
 #[cfg(feature = "engine")]
 pub use chain::UnsupportedFork;
-pub use chain::{ChainError, ChainSpec};
+pub use chain::{ChainError, ChainSpec, RulesError};
 pub use execute::{BlockInput, ExecuteError, ExecutedBlock, TracerFor, execute_block};
 pub use leaf::{LeafParts, LeafRecord, PreStateHash, ReadSet, RuleError};
 pub use memory_state::{MemoryState, MemoryStateError};
