@@ -15,6 +15,7 @@ mod memory_state;
 mod mpt;
 mod one_tx;
 mod outcome;
+mod range;
 mod recorder;
 mod state_item;
 mod stateless;
@@ -38,6 +39,10 @@ pub use mpt::{
     AccountChange, AccountFields, NodeSet, SparseState, Trie, TrieError, TrieFault, TrieName,
 };
 pub use one_tx::OneTx;
+pub use range::{
+    PROGRAM_VERSION, RangeBlock, RangeError, RangeInput, RangeInputError, RangeOutput,
+    execute_range, execute_range_bytes,
+};
 pub use recorder::Recorder;
 pub use state_item::{AccountValue, StateItem, StateKey, root_over};
 pub use stateless::{StatelessError, StatelessInput, StatelessOutput, execute_stateless};

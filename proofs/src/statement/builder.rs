@@ -143,15 +143,26 @@ impl<H: TreeHasher + Clone> StatementBuilder<H> {
         Ok(self.head)
     }
 
-    fn check_next(&self, block: &BlockResult<'_>) -> Result<(), StatementError> {
-        if let Some(before) = self.records.last() {
-            same_hash("the parent of a block", block.parent_hash, before.hash)?;
-            let state = self.chain_state.1;
-            same_hash("the state before a block", block.chain_state_before, state)?;
-        }
+    /// Checks that a block can be the next one, before it is executed.
+    ///
+    /// # Errors
+    /// [`StatementError::Number`] or [`Hash`](StatementError::Hash) if it is not.
+    pub fn check_place(&self, number: u64, parent_hash: B256) -> Result<(), StatementError> {
         if self.head.leaf_count > 0 {
             let next = self.head.block_number.wrapping_add(1);
-            same_number("the number of a block", block.number, next)?;
+            same_number("the number of a block", number, next)?;
+        }
+        match self.records.last() {
+            Some(before) => same_hash("the parent of a block", parent_hash, before.hash),
+            None => Ok(()),
+        }
+    }
+
+    fn check_next(&self, block: &BlockResult<'_>) -> Result<(), StatementError> {
+        self.check_place(block.number, block.parent_hash)?;
+        if !self.records.is_empty() {
+            let state = self.chain_state.1;
+            same_hash("the state before a block", block.chain_state_before, state)?;
         }
         match block.leaves {
             [] => Err(StatementError::Empty),
