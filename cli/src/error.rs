@@ -71,7 +71,10 @@ pub(crate) enum CliError {
     BlockFile(#[from] Box<FileError>),
     /// A block that was not run.
     #[error("{path}", path = path.display())]
-    Run { path: PathBuf, source: RunError },
+    Run {
+        path: PathBuf,
+        source: Box<RunError>,
+    },
     /// A block that is not the next one of a log.
     #[error(
         "{path}: block {block} does not follow block {last}; blocks that are unrelated go into a \

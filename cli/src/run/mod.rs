@@ -231,7 +231,7 @@ impl Run {
         if is_genesis(block, chain) {
             let failed = |source| CliError::Run {
                 path: next.path.into(),
-                source,
+                source: Box::new(source),
             };
             return check_genesis(block, chain.parent).map_err(failed);
         }
@@ -293,7 +293,7 @@ impl Run {
         }
         let failed = |source| CliError::Run {
             path: path.into(),
-            source,
+            source: Box::new(source),
         };
         if let Some(parent) = chain.parent.filter(|_| !self.isolated) {
             check_parent(&block.block, parent).map_err(failed)?;
