@@ -20,9 +20,7 @@ mod lists;
 
 pub use batch::{BatchContext, Write, batch_of};
 pub use database::StateLogDb;
-pub(crate) use database::bytecode;
-#[cfg(feature = "engine")]
-pub(crate) use database::decode_header;
+pub(crate) use database::{bytecode, decode_exact, decode_header};
 pub use error::StateLogError;
 pub use lists::{Lists, accounts, slots_of};
 
