@@ -8,6 +8,7 @@ extern crate std;
 
 mod codec;
 mod consistency;
+mod edge;
 mod error;
 mod frontier;
 mod hash;
@@ -33,6 +34,7 @@ pub mod erigon;
 pub mod state;
 
 pub use consistency::ConsistencyProof;
+pub use edge::{GrowingLog, LogEdge};
 pub use error::{DecodeError, ProveError, ShapeError, VerifyError};
 pub use frontier::Frontier;
 pub use hash::{
