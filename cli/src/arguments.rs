@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use qmtree::Durability;
-use qmtree_proofs::Profile;
+use qmtree_proofs::{Profile, Scheme};
 
 /// A hash profile by its name on the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -18,6 +18,24 @@ impl ProfileName {
         match self {
             Self::Keccak => Profile::Keccak256,
             Self::Blake3 => Profile::Blake3,
+        }
+    }
+}
+
+/// A leaf scheme by its name on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemeName {
+    /// preStateHash is the root of the state log before the transaction.
+    StateRoot,
+    /// preStateHash is the root over the values that the transaction read.
+    ReadSet,
+}
+
+impl SchemeName {
+    pub(crate) fn scheme(self) -> Scheme {
+        match self {
+            Self::StateRoot => Scheme::StateRoot1,
+            Self::ReadSet => Scheme::ReadSet1,
         }
     }
 }

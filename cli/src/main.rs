@@ -7,6 +7,7 @@ mod database;
 mod demo;
 mod error;
 mod expect;
+mod fetch;
 mod files;
 mod log;
 mod output;
@@ -50,6 +51,7 @@ enum Command {
     Init(database::Init),
     Append(database::Append),
     Run(run::Run),
+    Fetch(fetch::Fetch),
     Trace(trace::Trace),
     Head(database::HeadCommand),
     Block(database::Block),
@@ -77,6 +79,7 @@ impl Command {
             Self::Init(command) => command.run(),
             Self::Append(command) => command.run(),
             Self::Run(command) => command.run(),
+            Self::Fetch(command) => command.run(),
             Self::Trace(command) => command.run(),
             Self::Head(command) => command.run(),
             Self::Block(command) => command.run(),

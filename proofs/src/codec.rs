@@ -223,6 +223,11 @@ impl<'a> Reader<'a> {
         Profile::from_id(id).ok_or(DecodeError::Profile { found: id })
     }
 
+    /// All that is left.
+    pub(crate) const fn rest(self) -> &'a [u8] {
+        self.rest
+    }
+
     /// Refuses bytes after the last field.
     pub(crate) fn finish(self) -> Result<(), DecodeError> {
         match self.rest.len() {

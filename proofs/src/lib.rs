@@ -8,7 +8,6 @@ extern crate std;
 
 mod codec;
 mod consistency;
-mod edge;
 mod error;
 mod frontier;
 mod hash;
@@ -32,9 +31,9 @@ mod witness;
 
 pub mod erigon;
 pub mod state;
+pub mod statement;
 
 pub use consistency::ConsistencyProof;
-pub use edge::{GrowingLog, LogEdge};
 pub use error::{DecodeError, ProveError, ShapeError, VerifyError};
 pub use frontier::Frontier;
 pub use hash::{

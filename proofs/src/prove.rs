@@ -1,7 +1,6 @@
 //! Making proofs: one prover for every store that can look up complete nodes.
 
 use crate::consistency::ConsistencyProof;
-use crate::edge::LogEdge;
 use crate::error::{ProveError, ShapeError};
 use crate::frontier::{Frontier, PartialNodes};
 use crate::hash::{Digest, Profile, TreeHasher};
@@ -152,21 +151,6 @@ impl<S: NodeSource> Prover<S> {
             leaf_count,
             nodes,
         )?)
-    }
-
-    /// The right edge of the log, from which it can be appended to. Reads at most one node per
-    /// level.
-    ///
-    /// # Errors
-    /// [`ProveError::Source`] if a node cannot be read.
-    pub fn edge(&self) -> Result<LogEdge, ProveError<S::Error>> {
-        let leaf_count = self.leaf_count();
-        let mut digests = Vec::new();
-        if let Some(last) = leaf_count.checked_sub(1) {
-            digests.push(self.node(0, last).map_err(ProveError::Source)?);
-            digests.extend(self.collect(|visit| visit_multi(&[TxNum(last)], leaf_count, visit))?);
-        }
-        Ok(LogEdge::new(leaf_count, digests)?)
     }
 
     fn node(&self, level: u32, index: u64) -> Result<B256, S::Error> {

@@ -16,10 +16,7 @@ use qmtree_proofs::state::{
     BatchError, EntryId, MemoryStateLog, PartialError, PartialState, StateExtract, StateWord,
     open_extract,
 };
-use qmtree_proofs::{
-    DecodeError, Head, LeafPayload, LogEdge, MemoryLog, Profile, Scheme, ShapeError, TxNum,
-    VerifyError,
-};
+use qmtree_proofs::{DecodeError, Head, Profile, Scheme, ShapeError, TxNum, VerifyError};
 use std::collections::{BTreeMap, BTreeSet};
 
 type Writes = Vec<(B256, Option<Vec<u8>>)>;
@@ -375,49 +372,4 @@ fn one_extract_for_a_range_is_smaller_than_one_for_each_batch() {
         .map(|extract| extract.to_bytes().len())
         .sum();
     assert!(range.to_bytes().len() < sum);
-}
-
-#[test]
-fn an_edge_grows_like_the_log() {
-    let payload = |i: u64| LeafPayload {
-        pre_state_hash: B256::from(alloy_primitives::U256::from(i)),
-        ..LeafPayload::default()
-    };
-    for profile in Profile::ALL {
-        let counts = [
-            0, 1, 2, 3, 4, 7, 8, 1000, 2047, 2048, 2049, 4095, 4096, 5000,
-        ];
-        for count in counts {
-            let mut log = MemoryLog::new(profile);
-            log.append(&(0..count).map(payload).collect::<Vec<_>>());
-            let head = log.head(1, Scheme::StateRoot1, 0);
-            let edge = log.prover(count).unwrap().edge().unwrap();
-            let digests = edge.digests().to_vec();
-            assert_eq!(LogEdge::new(count, digests.clone()), Ok(edge.clone()));
-            let mut growing = edge.open(profile, &head).unwrap();
-            for more in [0, 1, 2, 5, 2048] {
-                let new: Vec<_> = (0..more).map(payload).collect();
-                growing.append(&new);
-                log.append(&new);
-                let head = log.head(1, Scheme::StateRoot1, 0);
-                assert_eq!(growing.root(), head.root, "{count} + {more}");
-                assert_eq!(growing.leaf_count(), head.leaf_count);
-                assert_eq!(growing.last_leaf_hash(), log.last_leaf_hash());
-            }
-            for bit in 0..digests.len() * 256 {
-                let mut forged = digests.clone();
-                forged[bit / 256].0[bit % 256 / 8] ^= 1 << (bit % 8);
-                let opened = LogEdge::new(count, forged).unwrap().open(profile, &head);
-                assert!(matches!(opened, Err(VerifyError::RootMismatch { .. })));
-            }
-            let one_more = [digests.as_slice(), &[B256::ZERO]].concat();
-            assert!(LogEdge::new(count, one_more).is_err());
-            let other = LogEdge::new(
-                count + 1,
-                vec![B256::ZERO; LogEdge::digest_count(count + 1) as usize],
-            );
-            let opened = other.unwrap().open(profile, &head);
-            assert!(matches!(opened, Err(VerifyError::LeafCount { .. })));
-        }
-    }
 }

@@ -1,4 +1,4 @@
-"""Extracts of the state log (docs/FORMAT.md, section 12.1), made from the whole tree."""
+"""Extracts of the state log (docs/FORMAT.md, section 13.1), made from the whole tree."""
 
 from codec import u8, u32, u64
 from state import HASHED, SUPERSEDES, TWIG, multi_siblings

@@ -51,7 +51,7 @@ pub struct StateExtract {
 
 impl StateExtract {
     /// An extract from its parts: active entries by ascending id, and the nodes in the order of
-    /// docs/FORMAT.md, section 12.1.
+    /// docs/FORMAT.md, section 13.1.
     ///
     /// # Errors
     /// [`ShapeError`] if the parts cannot belong together.
@@ -92,7 +92,7 @@ impl StateExtract {
         &self.entries
     }
 
-    /// The nodes, in the order of docs/FORMAT.md, section 12.1.
+    /// The nodes, in the order of docs/FORMAT.md, section 13.1.
     #[must_use]
     pub fn nodes(&self) -> &[B256] {
         &self.nodes
@@ -102,7 +102,7 @@ impl StateExtract {
         self.entries
     }
 
-    /// The canonical encoding of docs/FORMAT.md, section 12.1.
+    /// The canonical encoding of docs/FORMAT.md, section 13.1.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(18 + 128 * self.entries.len() + 32 * self.nodes.len());

@@ -14,7 +14,7 @@
 //!   opened entry          the place behind the last entry, the hash there being that of nothing
 //! ```
 //!
-//! docs/FORMAT.md, section 12.1, is the contract.
+//! docs/FORMAT.md, section 13.1, is the contract.
 
 mod form;
 mod known;
