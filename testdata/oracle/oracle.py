@@ -17,6 +17,7 @@ from pathlib import Path
 
 import hashes
 import make_erigon
+import make_extract
 import make_heads
 import make_large
 import make_proofs
@@ -41,6 +42,7 @@ FILES = {
     "erigon.json": make_erigon.erigon,
     "state-roots.json": make_state.state_roots,
     "state.json": make_state.state,
+    "extracts.json": make_extract.extracts,
     "exhaustive.json": make_tree.exhaustive,
 }
 
