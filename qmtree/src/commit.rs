@@ -126,7 +126,7 @@ impl Writer {
             false => view.head_at(block_number.saturating_sub(1))?.entry_count,
         };
         let log = &self.state.state_log;
-        let has_writes = || log.has_written(&block.batches, entries_before, head.entry_count);
+        let has_writes = || log.has_written(block.batches, entries_before, head.entry_count);
         if same && self.has_tags_of_scratch(range)? && has_writes()? {
             Ok(Some(head))
         } else {
