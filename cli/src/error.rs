@@ -1,5 +1,6 @@
 //! What can go wrong in a command, and the exit code that says so.
 
+use crate::fetch::FetchError;
 use alloy_primitives::B256;
 use qmtree::snapshot::{KeyError, SnapshotRefusal};
 use qmtree_execution_adapter::engine::{FileError, RunError};
@@ -62,12 +63,18 @@ pub(crate) enum CliError {
         path: PathBuf,
         source: Box<qmtree::Error>,
     },
+    /// A block that a node did not give.
+    #[error(transparent)]
+    Fetch(#[from] Box<FetchError>),
     /// A file that gives no block.
     #[error(transparent)]
     BlockFile(#[from] Box<FileError>),
     /// A block that was not run.
     #[error("{path}", path = path.display())]
-    Run { path: PathBuf, source: RunError },
+    Run {
+        path: PathBuf,
+        source: Box<RunError>,
+    },
     /// A block that is not the next one of a log.
     #[error(
         "{path}: block {block} does not follow block {last}; blocks that are unrelated go into a \

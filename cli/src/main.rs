@@ -8,6 +8,7 @@ mod database;
 mod demo;
 mod error;
 mod expect;
+mod fetch;
 mod files;
 mod log;
 mod output;
@@ -51,6 +52,7 @@ enum Command {
     Init(database::Init),
     Append(database::Append),
     Run(run::Run),
+    Fetch(fetch::Fetch),
     Trace(trace::Trace),
     Call(call::Call),
     VerifyCall(call::VerifyCall),
@@ -80,6 +82,7 @@ impl Command {
             Self::Init(command) => command.run(),
             Self::Append(command) => command.run(),
             Self::Run(command) => command.run(),
+            Self::Fetch(command) => command.run(),
             Self::Trace(command) => command.run(),
             Self::Call(command) => command.run(),
             Self::VerifyCall(command) => command.run(),

@@ -16,6 +16,7 @@ mod memory_state;
 mod mpt;
 mod one_tx;
 mod outcome;
+mod range;
 mod recorder;
 mod state_item;
 pub mod state_log;
@@ -36,7 +37,7 @@ pub use call::{
 pub use capture::StateAccess;
 #[cfg(feature = "engine")]
 pub use chain::UnsupportedFork;
-pub use chain::{ChainError, ChainSpec};
+pub use chain::{ChainError, ChainSpec, RulesError};
 pub use execute::{BlockInput, ExecuteError, ExecutedBlock, TracerFor, execute_block};
 pub use leaf::{LeafParts, LeafRecord, PreStateHash, ReadSet, RuleError};
 pub use memory_state::{MemoryState, MemoryStateError};
@@ -44,6 +45,10 @@ pub use mpt::{
     AccountChange, AccountFields, NodeSet, SparseState, Trie, TrieError, TrieFault, TrieName,
 };
 pub use one_tx::OneTx;
+pub use range::{
+    PROGRAM_VERSION, RangeBlock, RangeError, RangeInput, RangeInputError, RangeOutput,
+    execute_range, execute_range_bytes,
+};
 pub use recorder::Recorder;
 pub use state_item::{AccountValue, StateItem, StateKey, root_over};
 pub use stateless::{StatelessError, StatelessInput, StatelessOutput, execute_stateless};

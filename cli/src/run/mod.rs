@@ -220,7 +220,7 @@ impl Run {
         if is_genesis(block, chain) {
             let failed = |source| CliError::Run {
                 path: next.path.into(),
-                source,
+                source: Box::new(source),
             };
             return check_genesis(block, chain.parent).map_err(failed);
         }
@@ -282,7 +282,7 @@ impl Run {
         }
         let failed = |source| CliError::Run {
             path: path.into(),
-            source,
+            source: Box::new(source),
         };
         // Where the state is in the log, a run goes on from there, and the log knows the parent.
         let goes_on = chain.blocks == 0 && db.identity().scheme == Scheme::StateRoot1;
