@@ -116,6 +116,16 @@ fn a_chain_goes_on_where_it_stopped() {
         .for_each(|block| drop(chain.run(block)));
     assert_eq!(chain.db.head(), straight.db.head());
 
+    // Without the check of the state root the same entries are written.
+    chain.db.unwind_to(250).unwrap();
+    let unchecked = LogChain::without_state_root(&chain.db).unwrap();
+    assert_eq!(unchecked.scope(), StateScope::Complete);
+    chain.log = Some(unchecked);
+    for block in &blocks[250..] {
+        chain.run(block);
+    }
+    assert_eq!(chain.db.head(), straight.db.head());
+
     // After an unwind the same blocks lead to the same head.
     chain.db.unwind_to(200).unwrap();
     chain.reopen_log();
