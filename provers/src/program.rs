@@ -53,6 +53,17 @@ pub trait GuestProgram: Send + Sync {
 pub struct RangeProgram;
 
 #[cfg(feature = "range")]
+impl RangeProgram {
+    /// The id that this program has where it is not compiled for any machine:
+    /// `keccak256("qmtree/range-program/" || version)`, the version in four bytes, big endian.
+    #[must_use]
+    pub fn id() -> B256 {
+        let version = qmtree_execution_adapter::PROGRAM_VERSION.to_be_bytes();
+        alloy_primitives::keccak256([b"qmtree/range-program/", &version[..]].concat())
+    }
+}
+
+#[cfg(feature = "range")]
 impl GuestProgram for RangeProgram {
     fn run(&self, input: &[u8]) -> Result<ProgramOutput, ProgramError> {
         use qmtree_execution_adapter::{RangeError, execute_range_bytes};

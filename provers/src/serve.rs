@@ -69,6 +69,10 @@ fn answer(
             ok: true,
             ..response
         },
+        // About a proof that somebody brought, a wrong statement is no bad request.
+        Err(error) if request.op == Op::Verify && error.is_invalid_proof() => {
+            refusal(id, "invalid_proof", chain(&error))
+        }
         Err(error) => refusal(id, error.code(), chain(&error)),
     }
 }

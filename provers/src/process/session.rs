@@ -2,7 +2,7 @@
 
 use super::config::{WorkerConfig, WorkerLimits};
 use super::exchange::{Exchange, io_error};
-use super::watch::{Members, end};
+use super::watch::{Members, end, has_ended};
 use crate::backend::Control;
 use crate::error::BackendError;
 use crate::exec::shortened;
@@ -194,6 +194,10 @@ impl Session {
             return Ok(());
         }
         self.watched = Instant::now();
+        if has_ended(self.leader) {
+            // Others may hold its output open; it will not answer any more.
+            return Err(self.exited());
+        }
         let members = Members::of(self.leader);
         let over = |what, found: u64, limit: Option<u64>| match limit {
             Some(limit) if found > limit => Err(BackendError::Resources { what, limit }),

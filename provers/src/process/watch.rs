@@ -1,6 +1,8 @@
 //! What a worker's processes take, and their end.
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
+};
 
 /// The processes that belong to a worker: those of its group, and what descends from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,6 +63,12 @@ pub(super) fn end(leader: Pid) {
     strays.kill();
     // What a stray made while it was looked for.
     Members::of(leader).kill();
+}
+
+/// Whether the first process of a worker is over, without waiting for it.
+pub(super) fn has_ended(leader: Pid) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    matches!(waitid(WaitId::Pid(leader), options), Ok(Some(_)))
 }
 
 /// A line of `/proc/PID/stat`.
