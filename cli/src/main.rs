@@ -3,10 +3,12 @@
 
 mod arguments;
 mod bench;
+mod call;
 mod database;
 mod demo;
 mod error;
 mod expect;
+mod fetch;
 mod files;
 mod log;
 mod output;
@@ -50,7 +52,10 @@ enum Command {
     Init(database::Init),
     Append(database::Append),
     Run(run::Run),
+    Fetch(fetch::Fetch),
     Trace(trace::Trace),
+    Call(call::Call),
+    VerifyCall(call::VerifyCall),
     Head(database::HeadCommand),
     Block(database::Block),
     Leaf(database::LeafCommand),
@@ -77,7 +82,10 @@ impl Command {
             Self::Init(command) => command.run(),
             Self::Append(command) => command.run(),
             Self::Run(command) => command.run(),
+            Self::Fetch(command) => command.run(),
             Self::Trace(command) => command.run(),
+            Self::Call(command) => command.run(),
+            Self::VerifyCall(command) => command.run(),
             Self::Head(command) => command.run(),
             Self::Block(command) => command.run(),
             Self::Leaf(command) => command.run(),

@@ -5,6 +5,7 @@
 extern crate alloc;
 
 mod block;
+mod call;
 mod capture;
 mod chain;
 #[cfg(feature = "engine")]
@@ -18,6 +19,7 @@ mod outcome;
 mod range;
 mod recorder;
 mod state_item;
+pub mod state_log;
 mod stateless;
 #[cfg(feature = "engine")]
 pub mod statetest;
@@ -28,6 +30,10 @@ mod verify;
 mod witness;
 
 pub use block::{BlockError, EthBlock, decode_block, recover_sender, recover_senders};
+pub use call::{
+    CallError, CallOutcome, CallProof, CallRequest, CallTracer, NotProven, Noted, ProvenValues,
+    ReadValue, verify_call,
+};
 pub use capture::StateAccess;
 #[cfg(feature = "engine")]
 pub use chain::UnsupportedFork;

@@ -347,6 +347,6 @@ fn prepared(block: &PreparedBlock) -> Result<(BlockInput<'_>, MemoryState), CliE
 fn failed(source: RunError) -> CliError {
     CliError::Run {
         path: "bench".into(),
-        source,
+        source: Box::new(source),
     }
 }

@@ -16,7 +16,9 @@
 
 mod active;
 mod batch;
+mod compaction;
 mod entry;
+mod extract;
 mod memory;
 mod opening;
 mod proof;
@@ -25,7 +27,11 @@ mod verify;
 
 pub use active::{ACTIVE_WORDS, ActiveBits};
 pub use batch::{BatchError, Touched, check_keys, rewrite};
+pub use compaction::Compaction;
 pub use entry::{Entry, EntryError, EntryId, StateWord};
+pub use extract::{
+    MAX_EXTRACT_VALUE_LEN, OpenEntry, PartialError, PartialState, StateExtract, open_extract,
+};
 pub use memory::MemoryStateLog;
 pub use proof::StateProof;
 pub use prove::{Evidence, StateSource, open_entries};

@@ -13,12 +13,15 @@
 
 mod batch;
 mod check;
+mod compare;
 mod entries;
 mod hashing;
 mod history;
 mod index;
+mod keys;
 mod log;
 mod prove;
+mod prune;
 mod rebuild;
 mod seal;
 mod unwind;
