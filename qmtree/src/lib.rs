@@ -67,6 +67,7 @@ mod checkpoint;
 mod commit;
 mod db;
 mod error;
+mod extract;
 mod feeder;
 mod observe;
 mod open;
@@ -92,7 +93,7 @@ pub use options::{Durability, Options, TxIndex};
 pub use qmtree_proofs as proofs;
 pub use qmtree_storage::Identity;
 pub use staged::StagedBlock;
-pub use state_log::{MAX_VALUE_LEN, StateBatch};
+pub use state_log::{KeyUse, MAX_VALUE_LEN, StateBatch};
 pub use view::{At, View};
 
 /// The examples of the README, compiled and run.
