@@ -3,10 +3,12 @@
 use crate::fetch::FetchError;
 use alloy_primitives::B256;
 use qmtree::snapshot::{KeyError, SnapshotRefusal};
-use qmtree_execution_adapter::engine::{FileError, RunError};
+use qmtree_execution_adapter::engine::{EdgeError, FileError, RunError};
 use qmtree_execution_adapter::statetest::StateTestError;
-use qmtree_execution_adapter::{CallError, TraceError};
+use qmtree_execution_adapter::{CallError, RangeError, TraceError};
+use qmtree_proofs::statement::StatementError;
 use qmtree_proofs::{DecodeError, TxNum, VerifyError};
+use qmtree_provers::{ArtifactError, BackendError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -150,6 +152,43 @@ pub(crate) enum CliError {
     /// No leaf that can be read was made by the transaction.
     #[error("{path}: no leaf of transaction {tx_hash}; it is unknown, or its leaf is pruned", path = path.display())]
     NoLeafOf { path: PathBuf, tx_hash: B256 },
+    /// Blocks that do not lead to public inputs.
+    #[error("the range of blocks")]
+    Range { source: Box<RangeError> },
+    /// There is no edge of the log before a range.
+    #[error("{path}: the log before block {block}", path = path.display())]
+    Edge {
+        path: PathBuf,
+        block: u64,
+        source: Box<EdgeError>,
+    },
+    /// A prover or a verifier that did not do what it was asked to.
+    #[error("backend {backend}")]
+    Prover {
+        backend: String,
+        source: Box<BackendError>,
+    },
+    /// A file that holds no proof about a range of blocks.
+    #[error("{path}: not a proof about blocks", path = path.display())]
+    Artifact {
+        path: PathBuf,
+        source: Box<ArtifactError>,
+    },
+    /// A proof that shows something else than what was asked for.
+    #[error("{path}: INVALID", path = path.display())]
+    OtherRange {
+        path: PathBuf,
+        source: StatementError,
+    },
+    /// A proof that does not hold, or is not accepted.
+    #[error("{path}: INVALID", path = path.display())]
+    InvalidRange {
+        path: PathBuf,
+        source: Box<BackendError>,
+    },
+    /// Options that do not go together.
+    #[error("{what}")]
+    Usage { what: &'static str },
     /// The demonstration did not show what it should.
     #[error("the demonstration failed: {what}")]
     Demo { what: String },
@@ -235,6 +274,8 @@ impl CliError {
             | Self::OtherCall { .. }
             | Self::Demo { .. }
             | Self::StateTestsFailed { .. } => ExitCode::from(1),
+            Self::OtherRange { .. } | Self::InvalidRange { .. } => ExitCode::from(1),
+            Self::Range { source } if source.is_invalid_block() => ExitCode::from(1),
             Self::Run { source, .. } if source.is_invalid_block() => ExitCode::from(1),
             Self::Snapshot { source } if is_invalid(source) => ExitCode::from(1),
             _ => ExitCode::from(2),

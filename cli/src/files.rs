@@ -29,6 +29,11 @@ const CALL_LIMIT: Limit = Limit {
     text: "256 MiB, the limit for proofs of calls",
 };
 
+const ARTIFACT_LIMIT: Limit = Limit {
+    bytes: qmtree_provers::MAX_ARTIFACT_LEN,
+    text: "512 MiB, the limit for proofs about blocks",
+};
+
 #[derive(Clone, Copy, Debug)]
 struct Limit {
     bytes: u64,
@@ -77,6 +82,11 @@ pub(crate) fn read_call(path: &Path) -> Result<Vec<u8>, CliError> {
 /// Reads the opening of a step.
 pub(crate) fn read_opening(path: &Path) -> Result<Vec<u8>, CliError> {
     read(path, |_| OPENING_LIMIT)
+}
+
+/// Reads a proof about a range of blocks.
+pub(crate) fn read_artifact(path: &Path) -> Result<Vec<u8>, CliError> {
+    read(path, |_| ARTIFACT_LIMIT)
 }
 
 /// An encoded proof starts with its magic, which is no JSON.

@@ -13,6 +13,7 @@ mod files;
 mod log;
 mod output;
 mod progress;
+mod prover;
 mod run;
 mod snapshot;
 mod statetest;
@@ -53,6 +54,10 @@ enum Command {
     Append(database::Append),
     Run(run::Run),
     Fetch(fetch::Fetch),
+    Replay(prover::Replay),
+    ProveRange(prover::ProveRange),
+    VerifyRange(prover::VerifyRange),
+    Worker(prover::Worker),
     Trace(trace::Trace),
     Call(call::Call),
     VerifyCall(call::VerifyCall),
@@ -83,6 +88,10 @@ impl Command {
             Self::Append(command) => command.run(),
             Self::Run(command) => command.run(),
             Self::Fetch(command) => command.run(),
+            Self::Replay(command) => command.run(),
+            Self::ProveRange(command) => command.run(),
+            Self::VerifyRange(command) => command.run(),
+            Self::Worker(command) => command.run(),
             Self::Trace(command) => command.run(),
             Self::Call(command) => command.run(),
             Self::VerifyCall(command) => command.run(),

@@ -1,4 +1,4 @@
-//! Proofs as files: word files with the ending `.seg` (docs/FORMAT.md, section 13.2).
+//! Proofs as files: word files with the ending `.seg` (docs/FORMAT.md, section 14.2).
 
 use crate::envelope::{Envelope, EnvelopeError, MAX_PROOF_LEN};
 use alloy_primitives::{B256, keccak256};

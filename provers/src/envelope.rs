@@ -1,4 +1,4 @@
-//! A proof and what it says of itself, as bytes: docs/FORMAT.md, section 13.1.
+//! A proof and what it says of itself, as bytes: docs/FORMAT.md, section 14.1.
 
 use crate::backend::Statement;
 use alloy_primitives::B256;
