@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use qmtree::Durability;
+use qmtree_execution_adapter::TraceMode;
 use qmtree_proofs::{Profile, Scheme};
 
 /// A hash profile by its name on the command line.
@@ -36,6 +37,27 @@ impl SchemeName {
         match self {
             Self::StateRoot => Scheme::StateRoot1,
             Self::ReadSet => Scheme::ReadSet1,
+        }
+    }
+}
+
+/// How much of an execution is committed to, by its name on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TraceName {
+    /// Status, gas, output and logs.
+    Outcome,
+    /// Every step, each of which can be proved.
+    Full,
+    /// Every step, as one hash.
+    Flat,
+}
+
+impl TraceName {
+    pub(crate) fn mode(self) -> TraceMode {
+        match self {
+            Self::Outcome => TraceMode::Outcome,
+            Self::Full => TraceMode::Full,
+            Self::Flat => TraceMode::Flat,
         }
     }
 }

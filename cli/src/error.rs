@@ -3,9 +3,9 @@
 use crate::fetch::FetchError;
 use alloy_primitives::B256;
 use qmtree::snapshot::{KeyError, SnapshotRefusal};
-use qmtree_execution_adapter::TraceError;
 use qmtree_execution_adapter::engine::{FileError, RunError};
 use qmtree_execution_adapter::statetest::StateTestError;
+use qmtree_execution_adapter::{CallError, TraceError};
 use qmtree_proofs::{DecodeError, TxNum, VerifyError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -106,6 +106,20 @@ pub(crate) enum CliError {
     /// A file that is no opening of a step.
     #[error("{path}: not the opening of a step", path = path.display())]
     NoOpening { path: PathBuf, source: TraceError },
+    /// A call that could not be executed, or a head or rules that it cannot be verified with.
+    #[error("{path}", path = path.display())]
+    Call { path: PathBuf, source: CallError },
+    /// The proof of a call does not hold.
+    #[error("{path}: INVALID", path = path.display())]
+    InvalidCall { path: PathBuf, source: CallError },
+    /// The proof of a call holds, for another call.
+    #[error("{path}: INVALID: the call is not the one that was asked for: {what} is {found}",
+        path = path.display())]
+    OtherCall {
+        path: PathBuf,
+        what: &'static str,
+        found: String,
+    },
     /// State tests failed.
     #[error("{failed} state tests failed")]
     StateTestsFailed { failed: u64 },
@@ -217,6 +231,8 @@ impl CliError {
         match self {
             Self::Invalid { .. }
             | Self::InvalidStep { .. }
+            | Self::InvalidCall { .. }
+            | Self::OtherCall { .. }
             | Self::Demo { .. }
             | Self::StateTestsFailed { .. } => ExitCode::from(1),
             Self::Run { source, .. } if source.is_invalid_block() => ExitCode::from(1),

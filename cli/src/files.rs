@@ -23,6 +23,12 @@ const OPENING_LIMIT: Limit = Limit {
     text: "64 KiB, the limit for openings of steps",
 };
 
+/// Room for all that the gas of a block can read.
+const CALL_LIMIT: Limit = Limit {
+    bytes: 256 << 20,
+    text: "256 MiB, the limit for proofs of calls",
+};
+
 #[derive(Clone, Copy, Debug)]
 struct Limit {
     bytes: u64,
@@ -61,6 +67,11 @@ pub(crate) fn read_proof(path: &Path) -> Result<Proof, CliError> {
             source,
         })
     }
+}
+
+/// Reads the proof of a call.
+pub(crate) fn read_call(path: &Path) -> Result<Vec<u8>, CliError> {
+    read(path, |_| CALL_LIMIT)
 }
 
 /// Reads the opening of a step.

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod bench;
+mod call;
 mod database;
 mod demo;
 mod error;
@@ -53,6 +54,8 @@ enum Command {
     Run(run::Run),
     Fetch(fetch::Fetch),
     Trace(trace::Trace),
+    Call(call::Call),
+    VerifyCall(call::VerifyCall),
     Head(database::HeadCommand),
     Block(database::Block),
     Leaf(database::LeafCommand),
@@ -81,6 +84,8 @@ impl Command {
             Self::Run(command) => command.run(),
             Self::Fetch(command) => command.run(),
             Self::Trace(command) => command.run(),
+            Self::Call(command) => command.run(),
+            Self::VerifyCall(command) => command.run(),
             Self::Head(command) => command.run(),
             Self::Block(command) => command.run(),
             Self::Leaf(command) => command.run(),

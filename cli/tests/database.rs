@@ -238,7 +238,9 @@ fn leaves_are_found_by_the_hash_of_their_transaction() {
     // The same leaves without the hash are another block.
     let other = line(1, &[leaf(4, Some(0xbb)), leaf(5, None)]);
     let refused = space.run_with_input(&["append", "--db", "db", "-"], other.as_bytes());
-    refused.exits(2).says("other leaves or transaction hashes");
+    refused
+        .exits(2)
+        .says("other leaves, writes or transaction hashes");
 }
 
 #[test]
@@ -313,7 +315,7 @@ fn a_line_that_cannot_be_appended_is_named_and_the_blocks_before_it_stay() {
     let cases = [
         (
             block_line(0, 7, 2),
-            "block 0 is in the log with other leaves or transaction hashes",
+            "block 0 is in the log with other leaves, writes or transaction hashes",
         ),
         (
             block_line(2, 2, 2),

@@ -5,6 +5,7 @@
 extern crate alloc;
 
 mod block;
+mod call;
 mod capture;
 mod chain;
 #[cfg(feature = "engine")]
@@ -30,6 +31,10 @@ mod verify;
 mod witness;
 
 pub use block::{BlockError, EthBlock, decode_block, recover_sender, recover_senders};
+pub use call::{
+    CallError, CallOutcome, CallProof, CallRequest, CallTracer, NotProven, Noted, ProvenValues,
+    ReadValue, verify_call,
+};
 pub use capture::StateAccess;
 #[cfg(feature = "engine")]
 pub use chain::UnsupportedFork;

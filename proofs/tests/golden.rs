@@ -10,7 +10,7 @@ mod common;
 
 use alloy_primitives::{B256, hex};
 use common::{log, payload};
-use qmtree_proofs::state::{EntryId, MemoryStateLog, StateWord};
+use qmtree_proofs::state::{Compaction, EntryId, MemoryStateLog, StateWord};
 use qmtree_proofs::{
     Digest, Frontier, Head, Leaf, MemoryLog, Profile, Proof, TreeHasher, TxNum, erigon, null_hash,
     root_level,
@@ -244,14 +244,25 @@ fn proofs_of_every_kind() {
     }
 }
 
-/// The state logs of state-roots.json, by the rules of its description.
 #[test]
 fn state_logs_have_the_oracles_entries_and_roots() {
-    let vectors = load("state-roots.json");
+    compare_state_logs("state-roots.json");
+}
+
+#[test]
+fn compacted_state_logs_have_the_oracles_entries_and_roots() {
+    compare_state_logs("state-compaction.json");
+}
+
+/// The state logs of a file, by the rules of its description.
+fn compare_state_logs(file: &str) {
+    let vectors = load(file);
     let text = |i: u64| format!("value {i}").into_bytes();
     let keccak = |name: &str, i: u64| common::keccak(&[name.as_bytes(), &i.to_be_bytes()]);
     for case in list(&vectors, "logs") {
-        let mut log = MemoryStateLog::new(profile(case));
+        let entries_per_key = case["entriesPerKey"].as_u64().unwrap_or(0);
+        let compaction = Compaction::new(entries_per_key.try_into().unwrap());
+        let mut log = MemoryStateLog::new(profile(case)).with_compaction(compaction);
         let mut roots = list(case, "roots").iter().peekable();
         for b in 0..number(&case["batches"]) {
             let chosen = (0..number(&case["keys"])).filter(|i| (i * 7 + b * 5) % 11 < 4);

@@ -125,33 +125,13 @@ impl Writer {
             true => 0,
             false => view.head_at(block_number.saturating_sub(1))?.entry_count,
         };
-        let before = Head {
-            leaf_count: range.start.0,
-            entry_count: entries_before,
-            ..head
-        };
-        if same && self.has_tags_of_scratch(range)? && self.has_writes(block, &before, &head)? {
+        let log = &self.state.state_log;
+        let has_writes = || log.has_written(block.batches, entries_before, head.entry_count);
+        if same && self.has_tags_of_scratch(range)? && has_writes()? {
             Ok(Some(head))
         } else {
             Err(Error::Conflict { block_number })
         }
-    }
-
-    /// Applies a block's writes again to the state that was there before it, and compares. Where
-    /// that state is sealed only whether the block writes at all is compared.
-    fn has_writes(&self, block: &Block<'_>, before: &Head, after: &Head) -> Result<bool, Error> {
-        let wrote = after.entry_count > before.entry_count;
-        let is_sealed = before.entry_count < self.state.state_log.sealed_entries();
-        if block.batches.is_empty() || !wrote || is_sealed {
-            return Ok(wrote != block.batches.is_empty());
-        }
-        let mut log = self.state.state_log.clone();
-        log.truncate(&self.hasher, before.entry_count)?;
-        let mut staged = Staged::new(log, before);
-        let mut batches = block.batches.iter();
-        batches.try_for_each(|batch| staged.write(batch))?;
-        let again = staged.finish(block.leaves.len())?;
-        Ok((again.log.entry_count(), again.root) == (after.entry_count, after.state_root))
     }
 
     /// Compares the tags of leaves in the log with those of the block that was given.

@@ -11,7 +11,8 @@ use crate::state::State;
 use crate::tx_index::SharedIndex;
 use crate::view::View;
 use crate::writer::{Writer, start_feeder};
-use qmtree_proofs::{Head, LeafPayload};
+use qmtree_proofs::state::Compaction;
+use qmtree_proofs::{Head, LeafPayload, TxNum};
 use qmtree_storage::{
     Disk, Identity, JournalWriter, RealDisk, lock_database, read_database_header,
 };
@@ -97,7 +98,23 @@ impl Db {
         identity: Identity,
         options: Options,
     ) -> Result<Self, Error> {
-        create_files(&disk, dir, identity)?;
+        Self::create_compacting(disk, dir, identity, Compaction::OFF, options)
+    }
+
+    /// [`create_on`](Self::create_on) with a rule of compaction for the state log, which cannot be
+    /// changed later: every node that wants the same roots needs the same rule. Without one,
+    /// history of the state cannot be pruned.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_compacting(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        identity: Identity,
+        compaction: Compaction,
+        options: Options,
+    ) -> Result<Self, Error> {
+        create_files(&disk, dir, identity, compaction)?;
         Self::open_on(disk, dir, options)
     }
 
@@ -244,6 +261,24 @@ impl Db {
         self.shared.state().state_log.sealed_entries()
     }
 
+    /// Entries of the state log that were pruned: the first ones.
+    #[must_use]
+    pub fn pruned_entry_count(&self) -> u64 {
+        self.shared.state().state_log.pruned_entries()
+    }
+
+    /// The first transaction after which the state is known; `None` if nothing of it was pruned.
+    #[must_use]
+    pub fn earliest_state(&self) -> Option<TxNum> {
+        self.shared.state().state_log.earliest()
+    }
+
+    /// The rule by which old entries of the state log move.
+    #[must_use]
+    pub fn compaction(&self) -> Compaction {
+        self.shared.state().state_log.compaction()
+    }
+
     /// Bytes of the segments of the state log.
     #[must_use]
     pub fn sealed_entry_bytes(&self) -> u64 {
@@ -315,6 +350,10 @@ impl Db {
 
     /// Drops the leaves of sealed segments that lie wholly before `block_number`. Old roots,
     /// heads and consistency stay provable. Returns the number of segments pruned.
+    ///
+    /// Of the state log, segments at the front go that are needed by no state from the one before
+    /// `block_number` on: everything in them was superseded before. Where the database has a rule
+    /// of [compaction](Self::compaction), that is a matter of time.
     ///
     /// # Errors
     /// [`Error::NoSuchBlock`]; [`Error::Segment`] if the disk fails, and [`Error::Poisoned`] from

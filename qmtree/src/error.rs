@@ -33,7 +33,7 @@ pub enum Error {
     LastBlockNumber,
     /// Another block of the same number is in the log.
     #[error(
-        "block {block_number} is in the log with other leaves or transaction hashes; \
+        "block {block_number} is in the log with other leaves, writes or transaction hashes; \
          unwind to the block before it first"
     )]
     Conflict {
@@ -115,6 +115,17 @@ pub enum Error {
         entry_id: EntryId,
         /// Entries in the log.
         entry_count: u64,
+    },
+    /// The state after a transaction that is too long ago.
+    #[error(
+        "the state after transaction {tx_num} was pruned; \
+         the earliest one that is known is that after {earliest}"
+    )]
+    StatePruned {
+        /// The transaction asked for.
+        tx_num: TxNum,
+        /// The first transaction after which the state is known.
+        earliest: TxNum,
     },
     /// A proof about a state log to which nothing was ever written.
     #[error("the state log is empty: nothing was written, and so nothing can be proved")]

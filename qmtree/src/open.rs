@@ -5,13 +5,13 @@ use crate::state::State;
 use crate::state_log::StateLog;
 use crate::tail::Leaves;
 use qmtree_kernels::Hasher;
-use qmtree_proofs::state::{Entry, EntryId};
+use qmtree_proofs::state::{Compaction, Entry, EntryId};
 use qmtree_proofs::{Digest, Head, LEAF_LEN, TreeHasher};
 use qmtree_storage::{
     BlockEnd, Disk, EntryPart, HeaderError, Identity, JOURNAL_FOLDER, JournalRecord, JournalState,
     JournalWriter, LOCK_FILE, Recovered, SEGMENTS_FOLDER, Segment, create_folder,
-    list_entry_segments, list_segments, lock_database, read_database_header, recover,
-    remove_temporary_files, write_database_header,
+    list_entry_segments, list_segments, lock_database, open_state_keys, read_database_header,
+    read_database_rules, recover, remove_temporary_files, write_database_header_with,
 };
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -83,6 +83,7 @@ pub(crate) fn create_files(
     disk: &Arc<dyn Disk>,
     dir: &Path,
     identity: Identity,
+    compaction: Compaction,
 ) -> Result<(), Error> {
     let failed = |source| Error::Io {
         path: dir.to_path_buf(),
@@ -106,7 +107,7 @@ pub(crate) fn create_files(
     }
     let base = JournalState::empty(identity);
     JournalWriter::create(Arc::clone(disk), &opened.journal, identity, 0, base)?;
-    write_database_header(&**disk, dir, identity)?;
+    write_database_header_with(&**disk, dir, identity, compaction)?;
     Ok(())
 }
 
@@ -166,6 +167,20 @@ const JOURNAL_HEADER_LEN: usize = 256;
 
 /// Reads segments and journal; changes nothing.
 pub(crate) fn recover_state(opened: &Opened) -> Result<RecoveredState, Error> {
+    match recover_with(opened, true) {
+        // Maybe the file of keys belongs to another log. The entries themselves will tell.
+        Err(
+            Error::CheckState { .. }
+            | Error::BadEntry { .. }
+            | Error::NoSuchEntry { .. }
+            | Error::MissingValue { .. },
+        ) => recover_with(opened, false),
+        recovered => recovered,
+    }
+}
+
+/// The same, with the keys of the state log from their file or from the entries.
+fn recover_with(opened: &Opened, use_keys: bool) -> Result<RecoveredState, Error> {
     let Opened { disk, identity, .. } = opened;
     let Identity {
         chain_id,
@@ -181,9 +196,13 @@ pub(crate) fn recover_state(opened: &Opened) -> Result<RecoveredState, Error> {
         blocks: Vec::new(),
         entries: Vec::new(),
     };
-    let entry_segments = list_entry_segments(&**disk, &opened.segments, *identity)?;
-    let entry_segments = entry_segments.into_iter().map(Arc::new).collect();
-    replay.state.state_log = StateLog::from_segments(entry_segments)?;
+    let (_, compaction) = read_database_rules(&**disk, &opened.dir)?;
+    let entry_listing = list_entry_segments(&**disk, &opened.segments, *identity)?;
+    let entry_segments: Vec<_> = entry_listing.segments.into_iter().map(Arc::new).collect();
+    let twigs = entry_segments.last().map_or(0, |last| last.twigs().end.0);
+    let keys = use_keys.then(|| open_state_keys(&**disk, &opened.segments, *identity, twigs));
+    let keys = keys.flatten();
+    replay.state.state_log = StateLog::from_segments(entry_segments, keys.as_ref(), compaction)?;
     replay.load(listing.segments);
     let journal = recover(&**disk, &opened.journal, *identity, |_, record| {
         replay.check_place(opened, &record)?;
@@ -204,7 +223,7 @@ pub(crate) fn recover_state(opened: &Opened) -> Result<RecoveredState, Error> {
     Ok(RecoveredState {
         state,
         journal,
-        orphans: listing.orphans,
+        orphans: [listing.orphans, entry_listing.orphans].concat(),
     })
 }
 

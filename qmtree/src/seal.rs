@@ -8,10 +8,11 @@ use crate::error::Error;
 use crate::observe;
 use crate::open::Opened;
 use crate::state::State;
+use crate::state_log::StateLog;
 use crate::tail::{TWIG_LEN, TailTwig};
 use crate::writer::Writer;
 use qmtree_proofs::{Digest, PAYLOAD_LEN, TWIG_LEAVES, TwigId};
-use qmtree_storage::{BlockEnd, SealableTwig, Segment, Tag, write_segment};
+use qmtree_storage::{BlockEnd, EntrySegment, SealableTwig, Segment, Tag, write_segment};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -80,6 +81,32 @@ impl<T: Send + 'static> Drop for Sealing<T> {
             let _ = thread.take().map(JoinHandle::join);
         }
     }
+}
+
+/// What a thread made that sealed entries.
+#[derive(Debug)]
+pub(crate) struct SealedEntries {
+    segment: EntrySegment,
+    /// True if there is a file of keys up to the end of the segment.
+    has_keys: bool,
+}
+
+/// Writes the next segment of the state log, and now and then its keys.
+fn seal_entries(log: &StateLog, opened: &Opened, twigs: u64) -> Result<SealedEntries, Error> {
+    let Opened {
+        disk,
+        segments,
+        identity,
+        ..
+    } = opened;
+    let segment = log.write_segment(&**disk, segments, *identity, twigs)?;
+    let end = segment.entries().end.0;
+    // Half as many entries as there are keys: an eighth of a byte more for each byte of entries.
+    let has_keys = log.keys_are_due(end, 2);
+    if has_keys {
+        log.write_keys(&**disk, segments, *identity, end)?;
+    }
+    Ok(SealedEntries { segment, has_keys })
 }
 
 /// Everything that goes into a segment.
@@ -193,15 +220,7 @@ impl Writer {
             self.touch();
             self.sync()?;
             let (log, opened) = (self.state.state_log.clone(), self.opened.clone());
-            let job = move || {
-                let Opened {
-                    disk,
-                    segments,
-                    identity,
-                    ..
-                } = &opened;
-                log.write_segment(&**disk, segments, *identity, size)
-            };
+            let job = move || seal_entries(&log, &opened, size);
             self.entry_sealing = Some(Sealing::start(job, self.options.parallel)?);
         }
     }
@@ -212,7 +231,13 @@ impl Writer {
         };
         let touched = self.touched;
         self.touch();
-        self.state.state_log.install(sealing.wait()?);
+        let SealedEntries { segment, has_keys } = sealing.wait()?;
+        let end = segment.entries().end.0;
+        let state_log = &mut self.state.state_log;
+        state_log.install(segment);
+        if has_keys {
+            state_log.set_keys_covered(end);
+        }
         self.remove_journal_files()?;
         self.touched = touched;
         Ok(())

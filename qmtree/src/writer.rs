@@ -6,16 +6,16 @@ use crate::feeder::{Feeder, lower};
 use crate::observe;
 use crate::open::Opened;
 use crate::options::{Durability, Options, TxIndex};
-use crate::seal::Sealing;
+use crate::seal::{SealedEntries, Sealing};
 use crate::staged::Staged;
 use crate::state::State;
 use crate::tx_index::{Content, SharedIndex};
 use crate::view::View;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
-use qmtree_proofs::Head;
+use qmtree_proofs::{Head, TxNum};
 use qmtree_storage::{
-    DatabaseLock, EntrySegment, JournalError, JournalState, JournalWriter, Segment, prune_segment,
+    DatabaseLock, JournalError, JournalState, JournalWriter, Segment, prune_segment,
 };
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub(crate) struct Writer {
     pub(crate) journal: JournalWriter,
     pub(crate) state: State,
     pub(crate) sealing: Option<Sealing<Segment>>,
-    pub(crate) entry_sealing: Option<Sealing<EntrySegment>>,
+    pub(crate) entry_sealing: Option<Sealing<SealedEntries>>,
     /// None if there is no index, or it could not be opened.
     feeder: Option<Feeder>,
     /// The lowest block that was unwound to since the index was last fed.
@@ -224,7 +224,7 @@ impl Writer {
         let view = self.view();
         let head = view.head_at(block_number)?;
         let last_leaf_hash = match end.leaf_count.checked_sub(1) {
-            Some(last) => view.leaf_hash(qmtree_proofs::TxNum(last))?,
+            Some(last) => view.leaf_hash(TxNum(last))?,
             None => B256::ZERO,
         };
         let mut state_log = self.state.state_log.clone();
@@ -278,13 +278,54 @@ impl Writer {
                 observe::pruned_segment();
             }
         }
-        Ok(pruned)
+        Ok(pruned + self.prune_state(first_kept)?)
+    }
+
+    /// Drops entries that no state from the one before leaf `first_kept` on needs.
+    fn prune_state(&mut self, first_kept: u64) -> Result<usize, Error> {
+        let Some(earliest) = first_kept.checked_sub(1).map(TxNum) else {
+            return Ok(0);
+        };
+        let segments = self.state.state_log.prunable(earliest)?;
+        if segments.is_empty() {
+            return Ok(0);
+        }
+        self.touch();
+        let Opened {
+            disk,
+            segments: folder,
+            identity,
+            ..
+        } = &self.opened;
+        let mut log = self.state.state_log.clone();
+        // With these the segments need not be read any more when the database is opened.
+        log.cover_sealed(&**disk, folder, *identity)?;
+        log.prune(&**disk, &segments, earliest)?;
+        self.state.state_log = log;
+        segments.iter().for_each(|_| observe::pruned_segment());
+        Ok(segments.len())
+    }
+
+    /// So that the next opening has little to read.
+    fn write_keys_if_due(&mut self) -> Result<(), Error> {
+        let log = &mut self.state.state_log;
+        if log.keys_are_due(log.sealed_entries(), 8) {
+            let Opened {
+                disk,
+                segments,
+                identity,
+                ..
+            } = &self.opened;
+            log.cover_sealed(&**disk, segments, *identity)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn close(mut self) -> Result<(), Error> {
         self.run(|writer| {
             writer.finish_sealing()?;
-            writer.attest()
+            writer.attest()?;
+            writer.write_keys_if_due()
         })?;
         if let Some(feeder) = self.feeder.take() {
             feeder.finish(self.state.head.leaf_count);

@@ -70,7 +70,7 @@ fn a_block_that_does_not_belong_here() {
             db.append_block(11, &leaves(1, 11, 2)),
             Error::Conflict { block_number: 11 }
         ),
-        "block 11 is in the log with other leaves or transaction hashes; unwind to the block before it first"
+        "block 11 is in the log with other leaves, writes or transaction hashes; unwind to the block before it first"
     );
     // The same leaves again are no conflict, one less or one more is.
     assert_eq!(db.append_block(11, &leaves(0, 11, 2)).unwrap(), db.head());

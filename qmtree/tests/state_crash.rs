@@ -1,5 +1,5 @@
 //! The same for a database with a state log: power cuts and disk errors at every step of a script
-//! that writes keys, seals entries and unwinds them. After each the state is that of a block that
+//! that writes keys, moves them, seals entries, unwinds and prunes them. After each the state is that of a block that
 //! was committed, and every key that is asked for has a proof.
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +9,7 @@
 )]
 
 use alloy_primitives::{B256, keccak256};
+use qmtree::proofs::state::Compaction;
 use qmtree::proofs::{Head, LeafPayload, Profile, Scheme, TxNum};
 use qmtree::{Block, Db, Durability, Error, Identity, Options, StateBatch};
 use qmtree_storage::Disk;
@@ -17,6 +18,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 const DIR: &str = "/db";
+/// Keys that there are.
+const KEYS: u64 = 240;
 
 fn identity() -> Identity {
     Identity {
@@ -33,6 +36,17 @@ fn options(durability: Durability) -> Options {
         .with_segment_twigs(1)
         .with_journal_file_len_bytes(150_000)
         .with_parallel(false)
+}
+
+fn create(disk: &Arc<dyn Disk>, dir: &Path, durability: Durability) -> Result<Db, Error> {
+    let compaction = Compaction::new(1);
+    Db::create_compacting(
+        Arc::clone(disk),
+        dir,
+        identity(),
+        compaction,
+        options(durability),
+    )
 }
 
 fn leaves(branch: u8, block: u64, count: usize) -> Vec<LeafPayload> {
@@ -54,13 +68,13 @@ fn script(disk: &Arc<dyn Disk>, durability: Durability) -> (Acknowledged, Result
     (done, result)
 }
 
-/// What a block writes: some of 700 keys, in two transactions, some of the values long.
+/// What a block writes: some of the keys, in four transactions, some of the values long.
 fn batches(branch: u8, block: u64, first: u64, keys: u64) -> Vec<StateBatch> {
     let mut batches = Vec::new();
-    for tx_num in [first, first + 1] {
+    for tx_num in first..first + 4 {
         let mut batch = StateBatch::new(TxNum(tx_num));
         for i in 0..keys {
-            let number = (i * 9 + block * 13 + tx_num * 3 + u64::from(branch)) % 700;
+            let number = (i * 9 + block * 13 + tx_num * 3 + u64::from(branch)) % KEYS;
             let value = match number % 5 {
                 0 => None,
                 1 => Some(vec![branch; 40 + i as usize % 90]),
@@ -75,14 +89,14 @@ fn batches(branch: u8, block: u64, first: u64, keys: u64) -> Vec<StateBatch> {
 }
 
 fn append(db: &mut Db, branch: u8, block: u64, keys: u64) -> Result<Head, Error> {
-    let leaves = leaves(branch, block, 900);
+    let leaves = leaves(branch, block, 450);
     let batches = batches(branch, block, db.head().leaf_count, keys);
     db.append(&Block::new(block, &leaves).with_batches(&batches))
 }
 
 fn run(disk: &Arc<dyn Disk>, durability: Durability, done: &mut Acknowledged) -> Result<(), Error> {
     let dir = Path::new(DIR);
-    let mut db = Db::create_on(Arc::clone(disk), dir, identity(), options(durability))?;
+    let mut db = create(disk, dir, durability)?;
     for block in 0..5 {
         done.heads.push(append(&mut db, 0, block, 500)?);
     }
@@ -90,9 +104,10 @@ fn run(disk: &Arc<dyn Disk>, durability: Durability, done: &mut Acknowledged) ->
     for (block, keys) in [(4, 400), (5, 1), (6, 600), (7, 200)] {
         done.heads.push(append(&mut db, 1, block, keys)?);
     }
-    db.prune_to(4)?;
+    db.prune_to(7)?;
+    assert!(db.pruned_entry_count() >= 2048, "{db:?}");
     done.heads.push(append(&mut db, 1, 8, 300)?);
-    assert!(db.sealed_entry_count() >= 2048);
+    assert!(db.sealed_entry_count() > db.pruned_entry_count());
     db.close()
 }
 
@@ -105,7 +120,7 @@ fn recover(disk: SimDisk, done: &Acknowledged, all: &[Head], durability: Durabil
         Err(error) => {
             assert!(done.heads.is_empty(), "{what}: {error}");
             // Nothing was promised yet: making it again must work.
-            Db::create_on(Arc::clone(&disk), dir, identity(), options(durability))
+            create(&disk, dir, durability)
                 .unwrap_or_else(|error| panic!("{what}: create again: {error}"))
         }
     };
@@ -125,9 +140,11 @@ fn recover(disk: SimDisk, done: &Acknowledged, all: &[Head], durability: Durabil
     db.check()
         .unwrap_or_else(|error| panic!("{what}: check: {error}"));
     let view = db.view();
-    for number in (0..800u64).step_by(97).filter(|_| head.entry_count > 0) {
+    for number in (0..KEYS + 100).step_by(37).filter(|_| head.entry_count > 0) {
         let key = keccak256(number.to_be_bytes());
-        for at in [None, Some(TxNum(0)), Some(TxNum(head.leaf_count / 2))] {
+        let earliest = db.earliest_state().unwrap_or_default();
+        let middle = TxNum(earliest.0.midpoint(head.leaf_count));
+        for at in [None, Some(earliest), Some(middle)] {
             let value = match at {
                 None => view.get(&key),
                 Some(at) => view.get_at(&key, at),

@@ -122,7 +122,7 @@ fn fill(disk: &dyn Disk, dir: &Path, to: &Path) -> Result<(), CheckpointError> {
     let ([old_segments, old_journal], [segments, journal]) = (&old, &new);
     let held = hold_journal(disk, old_journal, journal)?;
     for name in list(disk, old_segments)? {
-        if has_ending(&name, &["qms", "qmp", "qmr", "qme"]) {
+        if has_ending(&name, &["qms", "qmp", "qmr", "qme", "qmx", "qmk"]) {
             link(disk, &old_segments.join(name), segments)?;
         }
     }

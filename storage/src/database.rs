@@ -1,11 +1,13 @@
 //! The folder of a database: its header, its lock, the names in it (docs/FORMAT.md, section 5).
 
 use crate::durable;
+use crate::entries::is_entry_file;
 use crate::header::{FIELDS_AT, HeaderError, HeaderKind};
 use crate::identity::Identity;
 use crate::io::Disk;
 use crate::journal::is_journal_file;
 use crate::segment::is_segment;
+use qmtree_proofs::state::Compaction;
 use std::fmt::Debug;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,7 +31,8 @@ const HEADER: HeaderKind<HEADER_LEN> = HeaderKind {
 
 /// True if the engine gives this name to a file that it makes and renames.
 pub(crate) fn is_name_of_ours(name: &Path) -> bool {
-    name == Path::new(DATABASE_FILE) || is_journal_file(name) || is_segment(name)
+    let is_entry_file = is_entry_file(name);
+    name == Path::new(DATABASE_FILE) || is_journal_file(name) || is_segment(name) || is_entry_file
 }
 
 /// Makes the header of a new database in the folder `dir`, which must exist; durable on return.
@@ -43,8 +46,21 @@ pub fn write_database_header(
     dir: &Path,
     identity: Identity,
 ) -> Result<(), HeaderError> {
+    write_database_header_with(disk, dir, identity, Compaction::OFF)
+}
+
+/// [`write_database_header`] of a database with a rule of compaction.
+///
+/// # Errors
+/// As [`write_database_header`].
+pub fn write_database_header_with(
+    disk: &dyn Disk,
+    dir: &Path,
+    identity: Identity,
+    compaction: Compaction,
+) -> Result<(), HeaderError> {
     let path = dir.join(DATABASE_FILE);
-    let bytes = HEADER.to_bytes(identity, &[]);
+    let bytes = HEADER.to_bytes(identity, &[&[compaction.entries_per_key()]]);
     durable::create(disk, &path, |file| file.append(&bytes))
         .map(drop)
         .map_err(|source| HeaderError::Io {
@@ -60,6 +76,17 @@ pub fn write_database_header(
 /// [`HeaderError::Io`] if it cannot be read (of the kind [`io::ErrorKind::NotFound`] if there is
 /// none), another one if it is not whole, or not of this release.
 pub fn read_database_header(disk: &dyn Disk, dir: &Path) -> Result<Identity, HeaderError> {
+    Ok(read_database_rules(disk, dir)?.0)
+}
+
+/// Reads the header of the database in the folder `dir`, with its rule of compaction.
+///
+/// # Errors
+/// As [`read_database_header`].
+pub fn read_database_rules(
+    disk: &dyn Disk,
+    dir: &Path,
+) -> Result<(Identity, Compaction), HeaderError> {
     let path = dir.join(DATABASE_FILE);
     let bytes = match disk.read(&path) {
         Ok(bytes) => bytes,
@@ -71,7 +98,8 @@ pub fn read_database_header(disk: &dyn Disk, dir: &Path) -> Result<Identity, Hea
             });
         }
     };
-    let (identity, fields) = HEADER.read(&path, &bytes)?;
+    let (identity, mut fields) = HEADER.read(&path, &bytes)?;
+    let compaction = Compaction::new(fields.u8().unwrap_or_default());
     if bytes.len() != HEADER_LEN {
         return Err(HeaderError::Length {
             path,
@@ -82,10 +110,10 @@ pub fn read_database_header(disk: &dyn Disk, dir: &Path) -> Result<Identity, Hea
     if !fields.is_zero() {
         return Err(HeaderError::Field {
             path,
-            offset: FIELDS_AT,
+            offset: FIELDS_AT + 1,
         });
     }
-    Ok(identity)
+    Ok((identity, compaction))
 }
 
 /// The right to write to a database, held until it is dropped.

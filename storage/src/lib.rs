@@ -9,6 +9,8 @@
 //! | database header | [`write_database_header`] | [`read_database_header`] | whole or absent |
 //! | journal | [`JournalWriter`] | [`recover`] | a torn tail is told apart from damage |
 //! | segments | [`write_segment`], [`prune_segment`] | [`list_segments`], [`Segment`] | whole or absent |
+//! | segments of the state | [`write_entry_segment`], [`prune_entry_segment`] | [`list_entry_segments`] | whole or absent |
+//! | keys of the state | [`write_state_keys`] | [`open_state_keys`] | whole or absent; derived |
 //! | checkpoint | [`write_checkpoint`] | as a database | whole or absent |
 //! | index | [`Index::apply`] | [`Index::candidates`] | at an earlier block |
 #![deny(unsafe_code)]
@@ -35,12 +37,14 @@ pub mod sim;
 pub use checkpoint::{CheckpointError, write_checkpoint};
 pub use database::{
     DATABASE_FILE, DatabaseLock, INDEX_FOLDER, JOURNAL_FOLDER, LOCK_FILE, LockError,
-    SEGMENTS_FOLDER, lock_database, read_database_header, write_database_header,
+    SEGMENTS_FOLDER, lock_database, read_database_header, read_database_rules,
+    write_database_header, write_database_header_with,
 };
 pub use durable::{create_folder, remove_temporary_files};
 pub use entries::{
-    EntrySegment, EntrySegmentError, EntryTwig, SealedValue, ValueAt, list_entry_segments,
-    write_entry_segment,
+    EntryListing, EntrySegment, EntrySegmentError, EntryTwig, KeyItem, KeyTwig, SealedValue,
+    StateKeys, ValueAt, list_entry_segments, open_state_keys, prune_entry_segment,
+    remove_old_state_keys, write_entry_segment, write_state_keys,
 };
 pub use header::HeaderError;
 pub use identity::{GROUP_SHIFT, Identity, IdentityError};

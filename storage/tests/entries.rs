@@ -127,7 +127,9 @@ fn what_is_written_is_read() {
         paths[1],
         Path::new("segments/0000000000000001-0000000000000002.qme")
     );
-    let segments = list_entry_segments(&disk, folder(), IDENTITY).unwrap();
+    let segments = list_entry_segments(&disk, folder(), IDENTITY)
+        .unwrap()
+        .segments;
     assert_eq!(segments.len(), 2);
     let segment = &segments[1];
     segment.check().unwrap();

@@ -70,6 +70,24 @@ def state_roots():
     return out
 
 
+def compaction_roots():
+    """Entries and roots after each batch of logs with a rule of compaction."""
+    out = {"description": "State logs as in state-roots.json, with batches as there, of databases with a rule of compaction "
+                          "of `entriesPerKey`. `oldest`: the smallest id of an active entry.", "logs": []}
+    for profile in PROFILES:
+        for entries_per_key, batches, keys in ((1, 12, 5), (2, 30, 40), (2, 40, 500), (3, 40, 400)):
+            log, roots = StateLog(profile, entries_per_key), []
+            for number in range(batches):
+                log.apply(2 * number + 1, batch(number, keys))
+                if keys < 100 or number % 8 == 7:
+                    tree = log.tree()
+                    roots.append({"batch": number, "entryCount": tree.entry_count, "root": hex0x(tree.root()),
+                                  "oldest": min(log.live.values())})
+            out["logs"].append({"profile": profile.name, "entriesPerKey": entries_per_key, "batches": batches, "keys": keys,
+                                "roots": roots})
+    return out
+
+
 def plus_one(key):
     return (int.from_bytes(key, "big") + 1).to_bytes(32, "big")
 

@@ -41,6 +41,7 @@ FILES = {
     "large.json": make_large.large,
     "erigon.json": make_erigon.erigon,
     "state-roots.json": make_state.state_roots,
+    "state-compaction.json": make_state.compaction_roots,
     "state.json": make_state.state,
     "extracts.json": make_extract.extracts,
     "exhaustive.json": make_tree.exhaustive,

@@ -66,8 +66,8 @@ def word_of(value):
 # --- The log ---------------------------------------------------------------------------------------------------------
 
 class StateLog:
-    def __init__(self, profile):
-        self.profile = profile
+    def __init__(self, profile, compaction=0):
+        self.profile, self.compaction = profile, compaction
         self.entries = []
         self.live = {}      # key -> id of its active entry
         self.values = {}    # key -> value
@@ -91,6 +91,7 @@ class StateLog:
         rewritten |= {max(key for key in keys if key < moved) for moved in inserted | deleted}
         if not self.entries:
             rewritten |= sentinel
+        rewritten |= self.moved(len(rewritten))
         for key in sorted(rewritten):
             old = self.live.pop(key, None)
             flags = 0 if old is None else SUPERSEDES
@@ -102,6 +103,14 @@ class StateLog:
             self.entries.append(Entry(key, following[key], word, tx_num, old or 0, flags | hashed))
         self.values = after
         self.history.append((tx_num, after))
+
+    def moved(self, own):
+        """The keys of the oldest active entries that a batch with `own` entries looks at."""
+        active = sorted((entry_id, key) for key, entry_id in self.live.items())
+        if not self.compaction or not active:
+            return set()
+        dense = len(self.entries) - active[0][0] <= self.compaction * len(active)
+        return set() if dense else {key for _, key in active[:own]}
 
     def value_at(self, key, at):
         """The value now (`at` is None) or after a transaction; None if there is none."""

@@ -5,12 +5,12 @@ mod inside;
 mod target;
 mod witness;
 
-use crate::arguments::{SchemeName, parse_durability};
+use crate::arguments::{SchemeName, TraceName, parse_durability};
 use crate::error::CliError;
 use crate::output::{json, say};
 use crate::progress::{Progress, Task, Unit};
 use alloy_primitives::B256;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use input::{Next, Source, with_blocks};
 use qmtree::Durability;
 use qmtree_execution_adapter::engine::{
@@ -84,16 +84,6 @@ pub(crate) struct Run {
     files: Vec<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum TraceName {
-    /// Status, gas, output and logs.
-    Outcome,
-    /// Every step, each of which can be proved.
-    Full,
-    /// Every step, as one hash.
-    Flat,
-}
-
 /// What goes from block to block.
 struct Chain<T, F> {
     /// Where the chain starts, until that is used.
@@ -135,11 +125,10 @@ struct Line {
 
 impl Run {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let mode = match self.trace {
-            TraceName::Outcome => return self.run_with(|_| Ok(NoTracer)),
-            TraceName::Full => TraceMode::Full,
-            TraceName::Flat => TraceMode::Flat,
-        };
+        let mode = self.trace.mode();
+        if mode == TraceMode::Outcome {
+            return self.run_with(|_| Ok(NoTracer));
+        }
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         self.run_with(|profile| {
             let tracer = Tracer::threaded(TraceOptions::new(mode, profile), threads);
@@ -295,7 +284,9 @@ impl Run {
             path: path.into(),
             source: Box::new(source),
         };
-        if let Some(parent) = chain.parent.filter(|_| !self.isolated) {
+        // Where the state is in the log, a run goes on from there, and the log knows the parent.
+        let goes_on = chain.blocks == 0 && db.identity().scheme == Scheme::StateRoot1;
+        if let Some(parent) = chain.parent.filter(|_| !self.isolated && !goes_on) {
             check_parent(&block.block, parent).map_err(failed)?;
         }
         let (found, wanted) = (db.identity().scheme, self.scheme());

@@ -1,5 +1,6 @@
 //! Blocks from files into a database: everything that needs an operating system.
 
+mod call;
 mod chain_file;
 mod error;
 mod genesis;
@@ -15,6 +16,7 @@ mod whole_state;
 mod witness_file;
 mod yardstick;
 
+pub use call::{CallState, prove_call};
 pub use chain_file::ChainBlocks;
 pub use error::{FileError, RunError};
 pub use genesis::{ChainGenesis, GenesisError};

@@ -52,6 +52,15 @@ impl ActiveBits {
         bytes.map(|byte| byte.count_ones()).sum()
     }
 
+    /// The places of the active entries in their twig, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        let bytes = self.0.as_flattened().iter().zip((0u64..).step_by(8));
+        bytes.flat_map(|(byte, first)| {
+            let set = move |bit: &u64| byte >> bit & 1 == 1;
+            (0..8u64).filter(set).map(move |bit| first + bit)
+        })
+    }
+
     /// The root of the tree over the words. Seven hashes.
     #[must_use]
     pub fn root(&self, hasher: &impl TreeHasher) -> Digest {
@@ -207,6 +216,7 @@ mod tests {
         bits.set(2047, true);
         assert_eq!((bits.0[0][0], bits.0[0][1], bits.0[7][31]), (1, 2, 0x80));
         assert!(bits.get(9) && !bits.get(8) && bits.count() == 3);
+        assert_eq!(bits.iter().collect::<Vec<_>>(), [0, 9, 2047]);
         assert!(bit_of(&B256::new(bits.0[7]), 2047) && word_of(2047) == 7);
         bits.set(9, false);
         assert!(!bits.get(9) && bits.count() == 2);

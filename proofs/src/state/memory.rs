@@ -2,6 +2,7 @@
 
 use super::active::ActiveBits;
 use super::batch::{BatchError, Touched, check_keys, rewrite};
+use super::compaction::Compaction;
 use super::entry::{Entry, EntryId, StateWord};
 use super::extract::{StateExtract, open_extract};
 use super::opening::STATE_TWIG_TAG;
@@ -54,6 +55,7 @@ pub struct MemoryStateLog<H> {
     live: BTreeMap<B256, EntryId>,
     /// All entries of each key, oldest first.
     versions: BTreeMap<B256, Vec<EntryId>>,
+    compaction: Compaction,
 }
 
 impl<H: TreeHasher> MemoryStateLog<H> {
@@ -68,7 +70,14 @@ impl<H: TreeHasher> MemoryStateLog<H> {
             upper: Vec::new(),
             live: BTreeMap::new(),
             versions: BTreeMap::new(),
+            compaction: Compaction::OFF,
         }
+    }
+
+    /// The log of a database with this rule; to be said before anything is applied.
+    #[must_use]
+    pub fn with_compaction(self, compaction: Compaction) -> Self {
+        Self { compaction, ..self }
     }
 
     /// The hash rules of the log.
@@ -128,7 +137,9 @@ impl<H: TreeHasher> MemoryStateLog<H> {
                 last: last.tx_num,
             });
         }
-        let touched: Vec<_> = self.touched(writes).into_values().collect();
+        let mut touched = self.touched(writes);
+        self.touch_oldest(&mut touched);
+        let touched: Vec<_> = touched.into_values().collect();
         let first = self.entry_count();
         let entries = rewrite(tx_num, &touched);
         let mut twigs: BTreeSet<u64> = BTreeSet::new();
@@ -191,6 +202,28 @@ impl<H: TreeHasher> MemoryStateLog<H> {
             touched.insert(key, written);
         }
         touched
+    }
+
+    /// Adds the oldest active entries that the rule of compaction moves.
+    fn touch_oldest(&self, touched: &mut BTreeMap<B256, Touched>) {
+        let mut active: Vec<EntryId> = self.live.values().copied().collect();
+        active.sort_unstable();
+        let (own, count) = (touched.len() as u64, self.entry_count());
+        let oldest = active.first().map_or(count, |id| id.0);
+        let moves = self
+            .compaction
+            .moves(own, count, oldest, active.len() as u64);
+        let moves = usize::try_from(moves).unwrap_or(usize::MAX);
+        for id in active.iter().take(moves) {
+            if let Some(entry) = self.entry(*id) {
+                touched.entry(entry.key).or_insert(Touched {
+                    key: entry.key,
+                    old: Some((*id, entry.value)),
+                    next_key: entry.next_key,
+                    new: Some(entry.value),
+                });
+            }
+        }
     }
 
     fn live_entry(&self, id: Option<&EntryId>) -> Option<(EntryId, &Entry)> {

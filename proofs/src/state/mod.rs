@@ -16,6 +16,7 @@
 
 mod active;
 mod batch;
+mod compaction;
 mod entry;
 mod extract;
 mod memory;
@@ -26,6 +27,7 @@ mod verify;
 
 pub use active::{ACTIVE_WORDS, ActiveBits};
 pub use batch::{BatchError, Touched, check_keys, rewrite};
+pub use compaction::Compaction;
 pub use entry::{Entry, EntryError, EntryId, StateWord};
 pub use extract::{
     MAX_EXTRACT_VALUE_LEN, OpenEntry, PartialError, PartialState, StateExtract, open_extract,

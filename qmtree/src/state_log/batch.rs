@@ -1,11 +1,12 @@
 //! Batches: what one transaction writes, and how it becomes entries.
 
-use super::index::Item;
 use super::log::StateLog;
 use crate::error::Error;
 use alloy_primitives::B256;
 use qmtree_proofs::TxNum;
-use qmtree_proofs::state::{BatchError, Entry, EntryId, StateWord, Touched, check_keys, rewrite};
+use qmtree_proofs::state::{
+    BatchError, Compaction, Entry, EntryId, StateWord, Touched, check_keys, rewrite,
+};
 use qmtree_storage::put_value;
 use std::sync::Arc;
 
@@ -55,7 +56,7 @@ impl StateBatch {
         });
     }
 
-    fn check(&self) -> Result<(), BatchError> {
+    pub(super) fn check(&self) -> Result<(), BatchError> {
         check_keys(self.writes.iter().map(|(key, _)| key))?;
         for (key, value) in &self.writes {
             let found = value.as_ref().map_or(0, Vec::len);
@@ -90,7 +91,8 @@ impl StateLog {
             let found = batch.tx_num;
             return Err(BatchError::TxNum { found, last }.into());
         }
-        let touched = self.touched(batch)?;
+        let mut touched = self.touched(batch, None)?;
+        self.touch_oldest(&mut touched)?;
         let mut writes = batch.writes.iter().peekable();
         for entry in rewrite(batch.tx_num, &touched) {
             while writes.next_if(|(key, _)| *key < entry.key).is_some() {}
@@ -107,8 +109,44 @@ impl StateLog {
         Ok(())
     }
 
-    /// The keys that a batch touches, as [`rewrite`] wants them.
-    fn touched(&self, batch: &StateBatch) -> Result<Vec<Touched>, Error> {
+    /// Adds the oldest active entries that the rule of compaction moves.
+    fn touch_oldest(&mut self, touched: &mut Vec<Touched>) -> Result<(), Error> {
+        let (own, count) = (touched.len() as u64, self.entry_count());
+        if self.compaction == Compaction::OFF || own == 0 {
+            return Ok(());
+        }
+        let oldest = self.oldest_active(own);
+        let first = oldest.first().map_or(count, |id| id.0);
+        if self.compaction.moves(own, count, first, self.live_keys + 1) == 0 {
+            return Ok(());
+        }
+        let by_key = |known: &Touched, key: &B256| known.key.cmp(key);
+        let mut moved = Vec::with_capacity(oldest.len());
+        for id in oldest {
+            let entry = self.entry(id)?;
+            if touched
+                .binary_search_by(|known| by_key(known, &entry.key))
+                .is_err()
+            {
+                moved.push(Touched {
+                    key: entry.key,
+                    old: Some((id, entry.value)),
+                    next_key: entry.next_key,
+                    new: Some(entry.value),
+                });
+            }
+        }
+        touched.extend(moved);
+        touched.sort_unstable_by_key(|known| known.key);
+        Ok(())
+    }
+
+    /// The keys that a batch touches, as [`rewrite`] wants them, in the state now or after `at`.
+    pub(super) fn touched(
+        &self,
+        batch: &StateBatch,
+        at: Option<TxNum>,
+    ) -> Result<Vec<Touched>, Error> {
         let mut touched: Vec<Touched> = Vec::with_capacity(2 * batch.writes.len());
         let writes_any = batch.writes.iter().any(|(_, value)| value.is_some());
         if self.entry_count() == 0 && writes_any {
@@ -121,7 +159,7 @@ impl StateLog {
         }
         for (key, value) in &batch.writes {
             let new = value.as_deref().map(StateWord::of);
-            let (found, below) = self.neighbours(key, new.is_none())?;
+            let (found, below) = self.neighbours(key, new.is_none(), at)?;
             if found.is_none() && new.is_none() {
                 continue;
             }
@@ -141,19 +179,22 @@ impl StateLog {
 
     /// The live entry of `key`, if there is one, and the live one before it where the batch will
     /// change that.
-    fn neighbours(&self, key: &B256, delete: bool) -> Result<(Live, Live), Error> {
-        let mut below = self.index.down_from(&self.entries, key)?;
-        let mut live = below.by_ref().filter(|item| !item.is_dead()).map(Item::id);
-        let Some(id) = live.next() else {
-            return Ok((None, None));
-        };
-        let entry = self.entry(id)?;
-        if entry.key != *key {
-            return Ok((None, Some((id, entry))));
+    fn neighbours(
+        &self,
+        key: &B256,
+        delete: bool,
+        at: Option<TxNum>,
+    ) -> Result<(Live, Live), Error> {
+        let below = self.index.down_from(&self.entries, key)?;
+        let mut live = below.filter_map(|item| self.version(item, at).transpose());
+        let mut live = move || live.next().transpose();
+        let found = live()?.map(|version| (version.id, version.entry));
+        match found {
+            Some((_, entry)) if entry.key == *key => {}
+            other => return Ok((None, other)),
         }
-        let before = if delete { live.next() } else { None };
-        let before = before.map(|id| Ok::<_, Error>((id, self.entry(id)?)));
-        Ok((Some((id, entry)), before.transpose()?))
+        let before = if delete { live()? } else { None };
+        Ok((found, before.map(|version| (version.id, version.entry))))
     }
 }
 

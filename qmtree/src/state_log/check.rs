@@ -22,10 +22,16 @@ impl StateLog {
             .try_for_each(|segment| segment.check())?;
         let mut again = Self {
             entries: Entries::new(segments.to_vec()),
-            ..Self::default()
+            ..Self::new(self.compaction)
         };
+        // What dropped entries superseded was dropped with them. So the rest says what is active,
+        // but it cannot be followed from the first entry on.
+        let pruned = self.entries.pruned();
+        if pruned > 0 {
+            again = again.derive()?;
+        }
         let mut last_tx_num = None;
-        for id in (0..self.entry_count()).map(EntryId) {
+        for id in (pruned..self.entry_count()).map(EntryId) {
             let entry = self.entry(id)?;
             let is_hash = matches!(entry.value, StateWord::Hash(_));
             if Some(entry.tx_num) < last_tx_num
@@ -34,6 +40,9 @@ impl StateLog {
                 return Err(Error::BadEntry { entry_id: id });
             }
             last_tx_num = Some(entry.tx_num);
+            if id.0 < self.sealed_entries() && pruned > 0 {
+                continue;
+            }
             if id.0 < self.sealed_entries() {
                 let (old, _) = again.track(id, &entry)?;
                 let dead = old.filter(|old| old.is_dead()).map(Item::id);
@@ -50,7 +59,8 @@ impl StateLog {
                 again.push(&entry, new)?;
             }
         }
-        for twig in 0..self.sealed_entries() / TWIG_LEAVES {
+        let derived = again.inside.last().map_or(0, |roots| roots.len() as u64);
+        for twig in derived..self.sealed_entries() / TWIG_LEAVES {
             if let Some(roots) = again.inside.last_mut() {
                 roots.push(self.inside_node(TWIG_LEVEL, twig)?.unwrap_or_default());
             }

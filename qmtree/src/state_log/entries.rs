@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::shared_vec::SharedVec;
 use alloy_primitives::B256;
 use qmtree_proofs::state::{Entry, EntryId, StateWord};
-use qmtree_proofs::{Digest, LEAF_LEN, TWIG_LEAVES};
+use qmtree_proofs::{Digest, LEAF_LEN, TWIG_LEAVES, TxNum};
 use qmtree_storage::{EntrySegment, SealedValue, ValueAt};
 use std::sync::Arc;
 
@@ -16,6 +16,8 @@ pub(crate) struct Entries {
     segments: Arc<Vec<Arc<EntrySegment>>>,
     /// Entries in segments.
     sealed: u64,
+    /// Entries at the front that were dropped: whole segments.
+    pruned: u64,
     tail: SharedVec<[u8; LEAF_LEN], 128>,
     /// The value of each entry of the tail whose word is a hash, by ascending id. The bytes are
     /// there unless their owner was sealed before the entry was written.
@@ -28,7 +30,9 @@ pub(super) type Held = (EntryId, Option<Arc<[u8]>>);
 impl Entries {
     pub(super) fn new(segments: Vec<Arc<EntrySegment>>) -> Self {
         let sealed = segments.last().map_or(0, |last| last.entries().end.0);
+        let pruned = segments.iter().take_while(|segment| segment.is_pruned());
         Self {
+            pruned: pruned.last().map_or(0, |last| last.entries().end.0),
             segments: Arc::new(segments),
             sealed,
             ..Self::default()
@@ -42,6 +46,22 @@ impl Entries {
     /// Entries in segments: whole twigs.
     pub(crate) fn sealed(&self) -> u64 {
         self.sealed
+    }
+
+    /// Entries at the front that were dropped.
+    pub(crate) fn pruned(&self) -> u64 {
+        self.pruned
+    }
+
+    /// True if the entry was dropped.
+    pub(super) fn is_pruned(&self, id: EntryId) -> bool {
+        id.0 < self.pruned
+    }
+
+    /// The first transaction after which the state is still known, if any of it was dropped.
+    pub(crate) fn earliest(&self) -> Option<TxNum> {
+        let pruned = self.segments.iter().map_while(|segment| segment.earliest());
+        pruned.max()
     }
 
     pub(crate) fn segments(&self) -> &[Arc<EntrySegment>] {
@@ -146,13 +166,41 @@ impl Entries {
         self.values.truncate(kept);
     }
 
-    /// The values of the entries from the first that is not sealed up to `end`.
-    pub(super) fn values_to_seal(&self, end: u64) -> Vec<SealedValue> {
+    /// The values of the entries from the first that is not sealed up to `end`. If they must be
+    /// `complete`, no value is left with an entry of another segment.
+    pub(super) fn values_to_seal(
+        &self,
+        end: u64,
+        complete: bool,
+    ) -> Result<Vec<SealedValue>, Error> {
         let values = self.values.iter();
-        values
-            .take_while(|known| known.entry.0 < end)
-            .cloned()
-            .collect()
+        let values = values.take_while(|known| known.entry.0 < end);
+        let sealed = |known: &SealedValue| {
+            if !complete || known.owner.0 >= self.sealed {
+                return Ok(known.clone());
+            }
+            Ok(SealedValue {
+                owner: known.entry,
+                bytes: Some(self.stored(known.entry)?),
+                ..*known
+            })
+        };
+        values.map(sealed).collect()
+    }
+
+    /// The earliest entry that holds the value of one that is not sealed.
+    pub(super) fn first_owner(&self) -> Option<EntryId> {
+        self.values.iter().map(|known| known.owner).min()
+    }
+
+    /// Puts pruned segments in the place of the first ones that are not.
+    pub(super) fn prune(&mut self, pruned: Vec<EntrySegment>) {
+        let segments = Arc::make_mut(&mut self.segments);
+        let from = segments.partition_point(|segment| segment.is_pruned());
+        for (slot, pruned) in segments.iter_mut().skip(from).zip(pruned) {
+            self.pruned = pruned.entries().end.0;
+            *slot = Arc::new(pruned);
+        }
     }
 
     /// Puts a segment in the place of the twigs that it was made from.

@@ -30,7 +30,7 @@ impl Version {
 
 impl StateLog {
     /// The version of an index item's key, now or after `at`; `None` if there was none.
-    fn version(&self, item: Item, at: Option<TxNum>) -> Result<Option<Version>, Error> {
+    pub(super) fn version(&self, item: Item, at: Option<TxNum>) -> Result<Option<Version>, Error> {
         if at.is_none() && item.is_dead() {
             return Ok(None);
         }
@@ -60,8 +60,19 @@ impl StateLog {
         Ok(None)
     }
 
+    /// Refuses a time of which the state was dropped.
+    pub(super) fn check_time(&self, at: Option<TxNum>) -> Result<(), Error> {
+        match at.zip(self.entries.earliest()) {
+            Some((tx_num, earliest)) if tx_num < earliest => {
+                Err(Error::StatePruned { tx_num, earliest })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The value of `key`, now or after `at`.
     pub(crate) fn get(&self, key: &B256, at: Option<TxNum>) -> Result<Option<Vec<u8>>, Error> {
+        self.check_time(at)?;
         if Entry::is_reserved(key) {
             return Ok(None);
         }
@@ -97,6 +108,7 @@ impl StateLog {
         from: &B256,
         at: Option<TxNum>,
     ) -> Result<impl Iterator<Item = Result<(B256, Vec<u8>), Error>> + '_, Error> {
+        self.check_time(at)?;
         let items = self.index.up_from(&self.entries, from)?;
         Ok(items.filter_map(move |item| self.item(item, at).transpose()))
     }

@@ -7,6 +7,7 @@
 use crate::error::Error;
 use alloy_primitives::B256;
 use qmtree_proofs::state::EntryId;
+use qmtree_storage::KeyItem;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -38,6 +39,29 @@ impl Item {
         self.prefix
     }
 
+    /// The same in a file of keys.
+    pub(super) fn to_stored(self) -> KeyItem {
+        KeyItem {
+            prefix: self.prefix,
+            entry: self.id_and_dead,
+        }
+    }
+
+    pub(super) fn from_stored(item: KeyItem) -> Self {
+        Self {
+            prefix: item.prefix,
+            id_and_dead: item.entry,
+        }
+    }
+
+    /// The same key with another newest entry.
+    pub(super) fn with_entry(self, id: EntryId, dead: bool) -> Self {
+        Self {
+            prefix: self.prefix,
+            id_and_dead: if dead { id.0 | DEAD } else { id.0 },
+        }
+    }
+
     /// The newest entry of the key.
     pub(crate) fn id(self) -> EntryId {
         EntryId(self.id_and_dead & !DEAD)
@@ -57,6 +81,22 @@ fn prefix_of(key: &B256) -> u64 {
 pub(crate) trait Keys {
     /// The key of entry `id`, which is in the index and so in the log.
     fn key_of(&self, id: EntryId) -> Result<B256, Error>;
+}
+
+/// Keys of which one is known without reading its entry.
+struct Known<'a, K> {
+    keys: &'a K,
+    known: EntryId,
+    key: &'a B256,
+}
+
+impl<K: Keys> Keys for Known<'_, K> {
+    fn key_of(&self, id: EntryId) -> Result<B256, Error> {
+        if id == self.known {
+            return Ok(*self.key);
+        }
+        self.keys.key_of(id)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -109,6 +149,21 @@ impl KeyIndex {
         self.len
     }
 
+    /// [`set`](Self::set), given the entry that the new one supersedes: where that is the newest of a
+    /// key with the same first bytes, it is of the same key, and is not read.
+    pub(crate) fn set_known(
+        &mut self,
+        keys: &impl Keys,
+        key: &B256,
+        item: Item,
+        supersedes: Option<EntryId>,
+    ) -> Result<Option<Item>, Error> {
+        match supersedes {
+            Some(known) => self.set(&Known { keys, known, key }, key, item),
+            None => self.set(keys, key, item),
+        }
+    }
+
     /// Sets the newest entry of `key`. Returns the one that was there.
     pub(crate) fn set(
         &mut self,
@@ -145,6 +200,18 @@ impl KeyIndex {
     /// The items from the smallest with a key not below `key` upwards.
     pub(crate) fn up_from<'a>(&'a self, keys: &impl Keys, key: &B256) -> Result<Walk<'a>, Error> {
         self.walk(keys, key, true)
+    }
+
+    /// All items, upwards.
+    pub(super) fn all(&self) -> Walk<'_> {
+        let mut walk = Walk {
+            inner: Vec::new(),
+            leaf: &[],
+            at: 0,
+            up: true,
+        };
+        walk.enter(&self.root);
+        walk
     }
 
     fn walk<'a>(&'a self, keys: &impl Keys, key: &B256, up: bool) -> Result<Walk<'a>, Error> {
@@ -403,10 +470,10 @@ impl Iterator for Walk<'_> {
     }
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     /// Goes on to the next leaf.
     fn turn(&mut self) -> Option<()> {
-        let mut node = loop {
+        let node = loop {
             let (children, at) = self.inner.pop()?;
             let next = if self.up {
                 at.checked_add(1)
@@ -418,6 +485,11 @@ impl Walk<'_> {
                 break &*child.node;
             }
         };
+        self.enter(node)
+    }
+
+    /// Goes down to the first leaf below a node, in the direction of the walk.
+    fn enter(&mut self, mut node: &'a Node) -> Option<()> {
         loop {
             match node {
                 Node::Inner(children) => {

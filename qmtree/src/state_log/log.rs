@@ -5,8 +5,8 @@ use super::index::{Item, KeyIndex};
 use crate::error::Error;
 use crate::shared_vec::SharedVec;
 use alloy_primitives::B256;
-use qmtree_proofs::state::{ActiveBits, Entry, EntryId, StateWord};
-use qmtree_proofs::{Digest, LEAF_LEN, TWIG_LEVEL, TxNum};
+use qmtree_proofs::state::{ActiveBits, Compaction, Entry, EntryId, StateWord};
+use qmtree_proofs::{Digest, LEAF_LEN, TWIG_LEAVES, TWIG_LEVEL, TxNum};
 use std::sync::Arc;
 
 /// The state log at one moment. A clone is cheap and never changes.
@@ -30,6 +30,12 @@ pub(crate) struct StateLog {
     /// Twigs whose active bits or entries changed since the root was computed.
     pub(super) dirty: Vec<u64>,
     pub(super) root: B256,
+    /// The rule by which old entries move.
+    pub(super) compaction: Compaction,
+    /// No entry of a twig before this one is active.
+    pub(super) first_active_twig: u64,
+    /// Entries that the file of keys is about.
+    pub(super) keys_covered: u64,
 }
 
 impl Default for StateLog {
@@ -44,11 +50,26 @@ impl Default for StateLog {
             live_keys: 0,
             dirty: Vec::new(),
             root: B256::ZERO,
+            compaction: Compaction::OFF,
+            first_active_twig: 0,
+            keys_covered: 0,
         }
     }
 }
 
 impl StateLog {
+    /// An empty log of a database with this rule.
+    pub(crate) fn new(compaction: Compaction) -> Self {
+        Self {
+            compaction,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn compaction(&self) -> Compaction {
+        self.compaction
+    }
+
     /// Entries in the log.
     pub(crate) fn entry_count(&self) -> u64 {
         self.entries.count()
@@ -110,7 +131,10 @@ impl StateLog {
         entry: &Entry,
     ) -> Result<(Option<Item>, Option<EntryId>), Error> {
         let item = Item::new(&entry.key, id, entry.tombstone);
-        let old = self.index.set(&self.entries, &entry.key, item)?;
+        let known = entry.supersedes;
+        let old = self
+            .index
+            .set_known(&self.entries, &entry.key, item, known)?;
         let live = old.filter(|old| !old.is_dead()).map(Item::id);
         if live != entry.supersedes {
             return Err(Error::BadEntry { entry_id: id });
@@ -127,17 +151,37 @@ impl StateLog {
         Ok((old, live))
     }
 
-    /// The entry before this one in the history of its key.
+    /// The entry before this one in the history of its key, if it was not dropped.
     pub(super) fn previous(&self, id: EntryId, entry: &Entry) -> Option<EntryId> {
         let sealed = id.0 < self.entries.sealed();
-        entry.supersedes.or_else(|| {
+        let previous = entry.supersedes.or_else(|| {
             if sealed {
                 return self.entries.sealed_tombstone_before(id);
             }
             let place = self.revived.partition_point(|(known, _)| *known < id);
             let found = self.revived.get(place).filter(|(known, _)| *known == id);
             found.map(|(_, tombstone)| *tombstone)
-        })
+        });
+        previous.filter(|id| !self.entries.is_pruned(*id))
+    }
+
+    /// The smallest ids of active entries, up to `count` of them.
+    pub(super) fn oldest_active(&mut self, count: u64) -> Vec<EntryId> {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let mut found = Vec::new();
+        let twigs = self.active.len() as u64;
+        for twig in self.first_active_twig..twigs {
+            let bits = self.active_bits(twig);
+            let ids = bits.iter().map(|index| EntryId(twig * TWIG_LEAVES + index));
+            found.extend(ids.take(count - found.len()));
+            if found.is_empty() {
+                self.first_active_twig = twig + 1;
+            }
+            if found.len() >= count {
+                break;
+            }
+        }
+        found
     }
 
     pub(super) fn set_active(&mut self, id: EntryId, active: bool) {
@@ -148,6 +192,9 @@ impl StateLog {
         }
         if let Some(bits) = self.active.get_mut(place) {
             bits.set(id.index_in_twig(), active);
+        }
+        if active {
+            self.first_active_twig = self.first_active_twig.min(twig);
         }
         if self.dirty.last() != Some(&twig) {
             self.dirty.push(twig);

@@ -13,13 +13,16 @@
 
 mod batch;
 mod check;
+mod compare;
 mod entries;
 mod extract;
 mod hashing;
 mod history;
 mod index;
+mod keys;
 mod log;
 mod prove;
+mod prune;
 mod rebuild;
 mod seal;
 mod unwind;

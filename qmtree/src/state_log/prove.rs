@@ -17,6 +17,7 @@ impl StateLog {
         keys: &[B256],
         at: Option<TxNum>,
     ) -> Result<StateProof, Error> {
+        self.check_time(at)?;
         let evidence = keys.iter().map(|key| self.evidence(key, at));
         let evidence: Vec<_> = evidence.collect::<Result<_, _>>()?;
         let source = Source {

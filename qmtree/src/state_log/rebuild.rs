@@ -5,9 +5,9 @@ use super::index::{Item, KeyIndex};
 use super::log::StateLog;
 use crate::error::Error;
 use alloy_primitives::B256;
-use qmtree_proofs::state::{ActiveBits, Entry, EntryId};
+use qmtree_proofs::state::{ActiveBits, Compaction, Entry, EntryId};
 use qmtree_proofs::{TWIG_LEAVES, TWIG_LEVEL, TwigId};
-use qmtree_storage::EntrySegment;
+use qmtree_storage::{EntrySegment, StateKeys};
 use rayon::prelude::*;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,15 +19,32 @@ struct TwigBits {
 }
 
 impl StateLog {
-    /// The log of all sealed entries. Reads each of them twice and hashes none; twigs in parallel.
+    /// The log of all sealed entries. A file of keys, if it fits, says all that follows from the
+    /// entries that it is about; the others are read.
     ///
     /// # Errors
     /// [`Error::EntrySegment`] or [`Error::Entry`] if something is damaged.
-    pub(crate) fn from_segments(segments: Vec<Arc<EntrySegment>>) -> Result<Self, Error> {
-        let mut log = Self {
+    pub(crate) fn from_segments(
+        segments: Vec<Arc<EntrySegment>>,
+        keys: Option<&StateKeys>,
+        compaction: Compaction,
+    ) -> Result<Self, Error> {
+        let empty = Self {
             entries: Entries::new(segments),
-            ..Self::default()
+            ..Self::new(compaction)
         };
+        if let Some(keys) = keys {
+            let mut log = empty.clone();
+            if log.load_keys(keys)? {
+                return Ok(log);
+            }
+        }
+        empty.derive()
+    }
+
+    /// Reads each entry twice and hashes none; twigs in parallel.
+    pub(super) fn derive(self) -> Result<Self, Error> {
+        let mut log = self;
         let segments = log.entries.segments().to_vec();
         let twigs = segments.iter().flat_map(|segment| {
             let twigs = segment.twigs();
@@ -62,7 +79,11 @@ impl StateLog {
     }
 }
 
+/// The entries of a twig; none if they were dropped.
 fn entries_of(segment: &EntrySegment, twig: TwigId) -> Result<Vec<(EntryId, Entry)>, Error> {
+    if segment.is_pruned() {
+        return Ok(Vec::new());
+    }
     let first = twig.0 * TWIG_LEAVES;
     let bytes = segment
         .twig_entries(twig)?

@@ -2,7 +2,7 @@
 
 use super::log::StateLog;
 use crate::error::Error;
-use qmtree_proofs::state::EntryId;
+use qmtree_proofs::state::{Compaction, EntryId};
 use qmtree_proofs::{Digest, LEAF_LEN, TWIG_LEAVES, TWIG_LEVEL};
 use qmtree_storage::{Disk, EntrySegment, EntryTwig, Identity, write_entry_segment};
 use std::path::Path;
@@ -35,6 +35,11 @@ impl StateLog {
         self.entries.sealed()
     }
 
+    /// Entries that were dropped.
+    pub(crate) fn pruned_entries(&self) -> u64 {
+        self.entries.pruned()
+    }
+
     /// Bytes of the segments.
     pub(crate) fn sealed_bytes(&self) -> u64 {
         self.entries.segments().iter().map(|s| s.len_bytes()).sum()
@@ -54,7 +59,9 @@ impl StateLog {
         let tail: Vec<_> = tail.collect();
         let revived = self.revived.iter().copied();
         let revived: Vec<_> = revived.take_while(|(id, _)| id.0 < end).collect();
-        let values = self.entries.values_to_seal(end);
+        // So that a segment that nothing active is left in can be dropped.
+        let complete = self.compaction != Compaction::OFF;
+        let values = self.entries.values_to_seal(end, complete)?;
         let path = write_entry_segment(disk, folder, identity, first, &tail, &revived, &values)?;
         Ok(EntrySegment::open(disk, &path, identity)?)
     }

@@ -22,7 +22,7 @@ impl StateLog {
             });
         }
         if count == 0 {
-            *self = Self::default();
+            *self = Self::new(self.compaction);
             return Ok(());
         }
         // The index reads keys from the entries, so these go last.

@@ -1,7 +1,7 @@
 //! What can be wrong with an entry segment.
 
 use crate::header::HeaderError;
-use qmtree_proofs::TwigId;
+use qmtree_proofs::{TwigId, TxNum};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -62,6 +62,19 @@ pub enum EntrySegmentError {
         expected: TwigId,
         /// The first twig of the file.
         found: TwigId,
+    },
+    /// The entries were dropped.
+    #[error(
+        "{path}: entries of twig {twig} were pruned; \
+         the state is known after transaction {earliest} and later"
+    )]
+    Pruned {
+        /// The file.
+        path: PathBuf,
+        /// The twig.
+        twig: TwigId,
+        /// The first transaction after which the state is still known.
+        earliest: TxNum,
     },
     /// The operating system refused.
     #[error("{path}: cannot {action}")]

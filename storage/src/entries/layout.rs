@@ -21,7 +21,30 @@ pub(super) const REVIVED_LEN: usize = 16;
 pub(super) const VALUE_LEN: usize = 32;
 pub(super) const TAIL_LEN: usize = 32;
 pub(super) const TAIL_MAGIC: [u8; 8] = *b"QMSEGEND";
-pub(super) const EXTENSION: &str = "qme";
+pub(super) const ROOT_LEN: usize = 32;
+
+/// What a file holds of its twigs. Of two files of the same twigs the pruned one counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Content {
+    Pruned,
+    Whole,
+}
+
+impl Content {
+    pub(super) fn extension(self) -> &'static str {
+        match self {
+            Self::Whole => "qme",
+            Self::Pruned => "qmx",
+        }
+    }
+
+    fn id(self) -> u8 {
+        match self {
+            Self::Whole => 0,
+            Self::Pruned => 1,
+        }
+    }
+}
 
 const KIND: HeaderKind<HEADER_LEN> = HeaderKind {
     magic: "QMENTRYS",
@@ -37,11 +60,14 @@ const _: () = assert!(ENTRIES_LEN == 262_144 && HEAP_SLOTS == 256 && TWIG_LEN ==
 /// What the header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
+    pub(super) content: Content,
     pub(super) first_twig: u64,
     pub(super) twig_count: u64,
     pub(super) revived: u64,
     pub(super) values: u64,
     pub(super) value_bytes: u64,
+    /// Of a pruned segment: the first transaction after which the state is still known.
+    pub(super) earliest: u64,
 }
 
 impl Header {
@@ -52,11 +78,16 @@ impl Header {
             self.revived,
             self.values,
             self.value_bytes,
+            self.earliest,
         ];
+        let content = self.content.id();
         let numbers = numbers.map(u64::to_le_bytes);
         KIND.to_bytes(
             identity,
-            &[&[LOG_STATE, 0, 0, 0, 0, 0, 0, 0], numbers.as_flattened()],
+            &[
+                &[LOG_STATE, content, 0, 0, 0, 0, 0, 0],
+                numbers.as_flattened(),
+            ],
         )
     }
 
@@ -79,22 +110,37 @@ impl Header {
     }
 
     fn from_fields(mut fields: Fields<'_>) -> Option<Self> {
-        fields.bytes::<8>()?;
+        let [_, content, ..] = fields.bytes::<8>()?;
         let header = Self {
+            content: if *content == 0 {
+                Content::Whole
+            } else {
+                Content::Pruned
+            },
             first_twig: fields.u64()?,
             twig_count: fields.u64()?,
             revived: fields.u64()?,
             values: fields.u64()?,
             value_bytes: fields.u64()?,
+            earliest: fields.u64()?,
+        };
+        let rest = [header.revived, header.values, header.value_bytes];
+        let fits = match header.content {
+            Content::Whole => header.earliest == 0,
+            Content::Pruned => rest == [0; 3],
         };
         let behind = TwigId(header.first_twig.checked_add(header.twig_count)?);
-        (header.twig_count > 0 && behind.first_tx_num().is_some()).then_some(header)
+        (fits && header.twig_count > 0 && behind.first_tx_num().is_some()).then_some(header)
     }
 
     /// Bytes of the file; `None` if no file could be so long.
     pub(super) fn file_len(&self) -> Option<u64> {
+        let twig_len = match self.content {
+            Content::Whole => TWIG_LEN,
+            Content::Pruned => ROOT_LEN,
+        };
         let sizes = [
-            (self.twig_count, TWIG_LEN),
+            (self.twig_count, twig_len),
             (self.revived, REVIVED_LEN),
             (self.values, VALUE_LEN),
             (self.value_bytes, 1),
@@ -112,7 +158,8 @@ impl Header {
             twig_count,
             ..
         } = self;
-        format!("{first_twig:016x}-{twig_count:016x}.{EXTENSION}")
+        let extension = self.content.extension();
+        format!("{first_twig:016x}-{twig_count:016x}.{extension}")
     }
 }
 

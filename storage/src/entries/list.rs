@@ -1,14 +1,24 @@
 //! The folder is the manifest: which entry segments there are, and that none is missing.
 
 use super::error::EntrySegmentError;
-use super::layout::EXTENSION;
+use super::layout::Content;
 use super::reader::EntrySegment;
 use crate::identity::Identity;
 use crate::io::Disk;
 use qmtree_proofs::TwigId;
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
-/// Opens all entry segments of a folder, in order. Other files are left out.
+/// The entry segments of a folder.
+#[derive(Debug)]
+pub struct EntryListing {
+    /// In order.
+    pub segments: Vec<EntrySegment>,
+    /// Whole segments beside their pruned form: what a crash left.
+    pub orphans: Vec<PathBuf>,
+}
+
+/// Opens all entry segments of a folder. Other files are left out.
 ///
 /// # Errors
 /// [`EntrySegmentError::Place`] unless they are twig 0 up, each twig once; the error of the first
@@ -17,18 +27,28 @@ pub fn list_entry_segments(
     disk: &dyn Disk,
     folder: &Path,
     identity: Identity,
-) -> Result<Vec<EntrySegment>, EntrySegmentError> {
+) -> Result<EntryListing, EntrySegmentError> {
     let listed = disk.list(folder);
-    let mut names = listed.map_err(EntrySegmentError::io(folder, "list"))?;
-    names.retain(|name| name.extension().is_some_and(|ending| ending == EXTENSION));
-    // Names have 16 digits for the first twig, so their order is that of the twigs.
-    names.sort();
-    let (mut segments, mut expected) = (Vec::new(), TwigId(0));
+    let names = listed.map_err(EntrySegmentError::io(folder, "list"))?;
+    let (mut files, mut orphans) = (Vec::new(), Vec::new());
     for name in names {
-        let segment = EntrySegment::open(disk, &folder.join(name), identity)?;
+        if let Some(content) = content_of(&name) {
+            files.push((name.with_extension(""), content));
+        }
+    }
+    // Names have 16 digits for the first twig, so their order is that of the twigs.
+    files.sort();
+    let (mut segments, mut expected) = (Vec::<EntrySegment>::new(), TwigId(0));
+    let mut before = None;
+    for (stem, content) in files {
+        let path = folder.join(&stem).with_extension(content.extension());
+        if before.as_ref() == Some(&stem) {
+            orphans.push(path);
+            continue;
+        }
+        let segment = EntrySegment::open(disk, &path, identity)?;
         let found = segment.twigs().start;
         if found != expected {
-            let path = segment.path().to_owned();
             return Err(EntrySegmentError::Place {
                 path,
                 expected,
@@ -37,6 +57,23 @@ pub fn list_entry_segments(
         }
         expected = segment.twigs().end;
         segments.push(segment);
+        before = Some(stem);
     }
-    Ok(segments)
+    Ok(EntryListing { segments, orphans })
+}
+
+fn content_of(name: &Path) -> Option<Content> {
+    let contents = [Content::Pruned, Content::Whole];
+    let ending = name.extension()?;
+    contents
+        .into_iter()
+        .find(|content| ending == content.extension())
+}
+
+/// True if this is how a file of the state log is named: a segment, or the keys.
+pub(crate) fn is_entry_file(name: &Path) -> bool {
+    let is_ours = |ending: &OsStr| ["qme", "qmx", "qmk"].iter().any(|known| ending == *known);
+    let is_digits = |part: &str| part.len() == 16 && part.bytes().all(|b| b.is_ascii_hexdigit());
+    let stem = name.file_stem().and_then(OsStr::to_str);
+    name.extension().is_some_and(is_ours) && stem.is_some_and(|stem| stem.split('-').all(is_digits))
 }

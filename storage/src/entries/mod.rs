@@ -6,16 +6,24 @@
 //!                 2048 entries of 128 bytes | twig header | nodes of levels 11 to 4, heap order
 //! ```
 //!
-//! They lie in the folder of the other segments. Active bits are not stored: what is active follows
-//! from the entries that come later, so it is derived when a database is opened.
+//! They lie in the folder of the other segments. Active bits are not in them: what is active follows
+//! from the entries that come later. A file beside them has the bits and the keys ([`StateKeys`],
+//! section 12), so that opening a database does not read every entry; it may be missing.
 
 mod error;
+mod keys;
 mod layout;
 mod list;
+mod prune;
 mod reader;
 mod writer;
 
 pub use error::EntrySegmentError;
-pub use list::list_entry_segments;
+pub use keys::{
+    KeyItem, KeyTwig, StateKeys, open_state_keys, remove_old_state_keys, write_state_keys,
+};
+pub(crate) use list::is_entry_file;
+pub use list::{EntryListing, list_entry_segments};
+pub use prune::prune_entry_segment;
 pub use reader::{EntrySegment, ValueAt};
 pub use writer::{EntryTwig, SealedValue, write_entry_segment};

@@ -9,7 +9,7 @@ use crc32c::crc32c;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::state::EntryId;
 use qmtree_proofs::{
-    Digest, LEAF_LEN, PAIR_LEN, TWIG_LEAVES, TWIG_LEVEL, TreeHasher, TwigId, level_tag,
+    Digest, LEAF_LEN, PAIR_LEN, TWIG_LEAVES, TWIG_LEVEL, TreeHasher, TwigId, TxNum, level_tag,
 };
 use std::fmt;
 use std::ops::Range;
@@ -21,9 +21,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A twig is verified against its checksums before it is first used. Cheap to share between
 /// threads; stays readable after the file is unlinked.
 pub struct EntrySegment {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     map: Mapped,
-    header: Header,
+    pub(super) header: Header,
+    pub(super) identity: Identity,
     hasher: Hasher,
     /// Whether each twig's checksums were verified.
     verified: Vec<AtomicBool>,
@@ -76,11 +77,31 @@ impl EntrySegment {
             path: path.to_owned(),
             map,
             header,
+            identity,
             hasher: Hasher::new(identity.profile),
             verified,
         };
         segment.check_tables()?;
         Ok(segment)
+    }
+
+    /// True if the entries were dropped, and the roots of the twigs are all that is left.
+    #[must_use]
+    pub fn is_pruned(&self) -> bool {
+        self.header.content == Content::Pruned
+    }
+
+    /// Of a pruned segment: the first transaction after which the state is still known.
+    #[must_use]
+    pub fn earliest(&self) -> Option<TxNum> {
+        self.is_pruned().then_some(TxNum(self.header.earliest))
+    }
+
+    /// Entries whose value is that of an earlier entry, each with that one, ascending.
+    pub fn borrowed_values(&self) -> impl Iterator<Item = (EntryId, EntryId)> + '_ {
+        let rows = self.parts().1.iter().map(read_value);
+        let borrowed = rows.filter(|row| row.owner != row.entry);
+        borrowed.map(|row| (EntryId(row.entry), EntryId(row.owner)))
     }
 
     /// Where the file is, or was.
@@ -140,6 +161,9 @@ impl EntrySegment {
     pub fn node(&self, level: u32, index: u64) -> Result<Digest, EntrySegmentError> {
         let above = TWIG_LEVEL.checked_sub(level);
         let above = above.ok_or_else(|| self.contents("the level of a node"))?;
+        if self.is_pruned() && above == 0 {
+            return self.root_of_pruned(TwigId(index));
+        }
         let (entries, heap) = self.twig(TwigId(index >> above))?;
         let inside = usize::try_from(index & ((1 << above) - 1)).unwrap_or(usize::MAX);
         if level >= GROUP_LEVEL {
@@ -201,6 +225,9 @@ impl EntrySegment {
     /// The first difference.
     pub fn check(&self) -> Result<(), EntrySegmentError> {
         self.check_tables()?;
+        if self.is_pruned() {
+            return Ok(());
+        }
         for twig in (self.twigs().start.0..self.twigs().end.0).map(TwigId) {
             let (entries, heap) = self.verify(twig)?;
             let entries: &[[u8; LEAF_LEN]] = entries.as_chunks().0;
@@ -223,12 +250,37 @@ impl EntrySegment {
         Ok(())
     }
 
+    fn root_of_pruned(&self, twig: TwigId) -> Result<Digest, EntrySegmentError> {
+        let roots: &[Digest] = self.body().as_chunks().0;
+        let place = twig.0.checked_sub(self.header.first_twig);
+        let place = place.and_then(|place| usize::try_from(place).ok());
+        let root = place
+            .filter(|_| self.twigs().contains(&twig))
+            .and_then(|place| roots.get(place));
+        root.copied()
+            .ok_or_else(|| self.contents("the number of a twig"))
+    }
+
+    /// Everything between header and tail.
+    fn body(&self) -> &[u8] {
+        let end = self.map.len().saturating_sub(TAIL_LEN);
+        self.map.get(HEADER_LEN..end).unwrap_or_default()
+    }
+
     /// Entries and heap of a twig, verified.
     fn twig(&self, twig: TwigId) -> Result<(&[u8], &[u8]), EntrySegmentError> {
         let place = twig.0.checked_sub(self.header.first_twig);
         let place = place.and_then(|place| usize::try_from(place).ok());
         let verified = place.and_then(|place| self.verified.get(place));
         let verified = verified.ok_or_else(|| self.contents("the number of a twig"))?;
+        if let Some(earliest) = self.earliest() {
+            let path = self.path.clone();
+            return Err(EntrySegmentError::Pruned {
+                path,
+                twig,
+                earliest,
+            });
+        }
         if verified.load(Ordering::Acquire) {
             return Ok(self.cut(twig));
         }
@@ -265,6 +317,9 @@ impl EntrySegment {
     /// The two tables and the values. The length was checked, and a map keeps it.
     fn parts(&self) -> (&[[u8; REVIVED_LEN]], &[[u8; VALUE_LEN]], &[u8]) {
         let len = |count: u64, size: usize| usize::try_from(count).unwrap_or(0) * size;
+        if self.is_pruned() {
+            return (&[], &[], &[]);
+        }
         let twigs = HEADER_LEN + len(self.header.twig_count, TWIG_LEN);
         let rest = self.map.get(twigs..).unwrap_or_default();
         let revived = len(self.header.revived, REVIVED_LEN);
@@ -278,7 +333,10 @@ impl EntrySegment {
 
     fn check_tables(&self) -> Result<(), EntrySegmentError> {
         let (revived, table, _) = self.parts();
-        let tables = [revived.as_flattened(), table.as_flattened()].concat();
+        let mut tables = [revived.as_flattened(), table.as_flattened()].concat();
+        if self.is_pruned() {
+            tables = self.body().to_vec();
+        }
         let tail = self.map.last_chunk::<TAIL_LEN>();
         let stored = tail.and_then(|tail| Fields(tail).u32()).unwrap_or_default();
         self.check_crc(|| "tables".to_owned(), stored, &tables)?;

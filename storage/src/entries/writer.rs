@@ -51,11 +51,13 @@ pub fn write_entry_segment(
 ) -> Result<PathBuf, EntrySegmentError> {
     let (tables, bytes) = tables(revived, values);
     let header = Header {
+        content: Content::Whole,
         first_twig,
         twig_count: twigs.len() as u64,
         revived: revived.len() as u64,
         values: values.len() as u64,
         value_bytes: bytes.iter().map(|value| value.len() as u64).sum(),
+        earliest: 0,
     };
     let path = folder.join(header.name());
     let file_len = header
