@@ -74,6 +74,7 @@ mod open;
 mod options;
 mod seal;
 mod sealed;
+mod second;
 mod shared_vec;
 pub mod snapshot;
 mod staged;
