@@ -49,3 +49,6 @@ impl<R: ReadStateLog + ?Sized> ReadStateLog for &R {
         (**self).value(key)
     }
 }
+
+#[cfg(test)]
+mod tests;
