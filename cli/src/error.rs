@@ -3,11 +3,12 @@
 use crate::fetch::FetchError;
 use alloy_primitives::B256;
 use qmtree::snapshot::{KeyError, SnapshotRefusal};
-use qmtree_execution_adapter::engine::{FileError, RunError};
+use qmtree_execution_adapter::engine::{FileError, RecordError, RunError, WitnessStateError};
 use qmtree_execution_adapter::statetest::StateTestError;
-use qmtree_execution_adapter::{CallError, TraceError};
+use qmtree_execution_adapter::{CallError, StateWitnessError, TraceError};
 use qmtree_proofs::{DecodeError, TxNum, VerifyError};
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -119,6 +120,39 @@ pub(crate) enum CliError {
         path: PathBuf,
         what: &'static str,
         found: String,
+    },
+    /// Blocks that are not in the files.
+    #[error("the files do not have all blocks from {} to {}", blocks.start(), blocks.end())]
+    NoBlocks { blocks: RangeInclusive<u64> },
+    /// A witness that could not be made.
+    #[error("{path}", path = path.display())]
+    Record {
+        path: PathBuf,
+        source: Box<RecordError>,
+    },
+    /// A file that is no witness.
+    #[error("{path}", path = path.display())]
+    BadWitness {
+        path: PathBuf,
+        source: StateWitnessError,
+    },
+    /// A witness does not hold.
+    #[error("{path}: INVALID", path = path.display())]
+    InvalidWitness {
+        path: PathBuf,
+        source: StateWitnessError,
+    },
+    /// A witness of something else.
+    #[error("{path}: INVALID: {what}", path = path.display())]
+    OtherWitness { path: PathBuf, what: &'static str },
+    /// What a bench compares is not the same.
+    #[error("the bench failed: {what}")]
+    Bench { what: &'static str },
+    /// A bench could not take a state out of an execution witness.
+    #[error("{path}", path = path.display())]
+    WitnessState {
+        path: PathBuf,
+        source: WitnessStateError,
     },
     /// State tests failed.
     #[error("{failed} state tests failed")]
@@ -233,6 +267,8 @@ impl CliError {
             | Self::InvalidStep { .. }
             | Self::InvalidCall { .. }
             | Self::OtherCall { .. }
+            | Self::InvalidWitness { .. }
+            | Self::OtherWitness { .. }
             | Self::Demo { .. }
             | Self::StateTestsFailed { .. } => ExitCode::from(1),
             Self::Run { source, .. } if source.is_invalid_block() => ExitCode::from(1),

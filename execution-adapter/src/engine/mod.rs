@@ -14,6 +14,7 @@ mod run;
 mod state_roots;
 mod whole_state;
 mod witness_file;
+mod witness_state;
 mod yardstick;
 
 pub use call::{CallState, prove_call};
@@ -28,4 +29,5 @@ pub use record::{RecordError, record_state_witness};
 pub use run::{BlockReport, BlockState, PreparedBlock, check_parent, run_block};
 pub use whole_state::whole_state;
 pub use witness_file::{WitnessedBlock, read_witness_file};
+pub use witness_state::WitnessStateError;
 pub use yardstick::{HashEverything, execute_plain};

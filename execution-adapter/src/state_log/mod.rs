@@ -20,8 +20,6 @@ mod lists;
 
 pub use batch::{BatchContext, Write, batch_of};
 pub use database::StateLogDb;
-pub(crate) use database::bytecode;
-pub(crate) use database::decode_header;
 pub(crate) use database::{bytecode, decode_exact, decode_header};
 pub use error::StateLogError;
 pub(crate) use lists::lists_of;
