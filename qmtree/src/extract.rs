@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::observe;
 use crate::state_log::{KeyUse, Moment};
 use crate::view::{At, View};
-use qmtree_proofs::state::StateExtract;
+use qmtree_proofs::state::{Compaction, StateExtract};
 use qmtree_proofs::statement::LogEdge;
 use qmtree_proofs::{Head, TxNum};
 
@@ -16,8 +16,13 @@ impl View {
     /// each entry since then. The writer is not held up.
     ///
     /// # Errors
-    /// [`Error::NoSuchBlock`]; [`Error::Segment`] if an entry cannot be read.
+    /// [`Error::NoSuchBlock`]; [`Error::CompactedState`]; [`Error::Segment`] if an entry cannot be read
+    /// or is pruned.
     pub fn extract_state(&self, keys: &[KeyUse], at: At) -> Result<StateExtract, Error> {
+        let compaction = self.state.state_log.compaction();
+        if compaction != Compaction::OFF {
+            return Err(Error::CompactedState { compaction });
+        }
         let head = self.head_of(at)?;
         let moment = Moment {
             entry_count: head.entry_count,

@@ -15,6 +15,7 @@ mod run;
 mod state_roots;
 mod whole_state;
 mod witness_file;
+mod witness_state;
 mod yardstick;
 
 pub use call::{CallState, prove_call};
@@ -30,4 +31,5 @@ pub use record::{RecordError, record_state_witness};
 pub use run::{BlockReport, BlockState, PreparedBlock, check_parent, run_block};
 pub use whole_state::whole_state;
 pub use witness_file::{WitnessedBlock, read_witness_file};
+pub use witness_state::WitnessStateError;
 pub use yardstick::{HashEverything, execute_plain};

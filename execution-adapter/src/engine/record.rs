@@ -11,7 +11,7 @@ use crate::state_witness::{
 use crate::trace::{TraceError, TraceOptions, Tracer};
 use crate::tracing::NoTracer;
 use crate::transition::TraceMode;
-use alloy_primitives::B256;
+use alloy_primitives::{B256, keccak256};
 use qmtree::proofs::statement::Program;
 use qmtree::proofs::{Head, LeafPayload, Scheme, TxNum};
 use qmtree::{At, Error, KeyUse, View};
@@ -146,11 +146,19 @@ where
     Ok(StateWitness {
         chain: chain.clone(),
         edge: view.edge(at).map_err(of_log)?,
-        program: Program::new(PROGRAM_VERSION, "exec", B256::ZERO),
+        program: host_program(),
         mode,
         extract: view.extract_state(&log.uses(), at).map_err(of_log)?,
         blocks,
     })
+}
+
+/// The program as it runs outside of any machine, by the name that the re-execution backend knows it by;
+/// whoever proves it elsewhere puts another in its place.
+fn host_program() -> Program {
+    let version = PROGRAM_VERSION.to_be_bytes();
+    let id = keccak256([b"qmtree/range-program/", &version[..]].concat());
+    Program::new(PROGRAM_VERSION, "exec", id)
 }
 
 fn of_block(number: u64, source: StateBlockError<Arc<Error>>) -> RecordError {
