@@ -2,7 +2,8 @@
 
 use clap::ValueEnum;
 use qmtree::Durability;
-use qmtree_proofs::Profile;
+use qmtree_execution_adapter::TraceMode;
+use qmtree_proofs::{Profile, Scheme};
 
 /// A hash profile by its name on the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -19,6 +20,54 @@ impl ProfileName {
             Self::Keccak => Profile::Keccak256,
             Self::Blake3 => Profile::Blake3,
         }
+    }
+}
+
+/// A leaf scheme by its name on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemeName {
+    /// preStateHash is the root of the state log before the transaction.
+    StateRoot,
+    /// preStateHash is the root over the values that the transaction read.
+    ReadSet,
+}
+
+impl SchemeName {
+    pub(crate) fn scheme(self) -> Scheme {
+        match self {
+            Self::StateRoot => Scheme::StateRoot1,
+            Self::ReadSet => Scheme::ReadSet1,
+        }
+    }
+}
+
+/// How much of an execution is committed to, by its name on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TraceName {
+    /// Status, gas, output and logs.
+    Outcome,
+    /// Every step, each of which can be proved.
+    Full,
+    /// Every step, as one hash.
+    Flat,
+}
+
+impl TraceName {
+    pub(crate) fn mode(self) -> TraceMode {
+        match self {
+            Self::Outcome => TraceMode::Outcome,
+            Self::Full => TraceMode::Full,
+            Self::Flat => TraceMode::Flat,
+        }
+    }
+}
+
+/// The name of a mode on the command line.
+pub(crate) fn mode_name(mode: TraceMode) -> &'static str {
+    match mode {
+        TraceMode::Outcome => "outcome",
+        TraceMode::Full => "full",
+        TraceMode::Flat => "flat",
     }
 }
 

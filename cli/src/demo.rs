@@ -19,8 +19,8 @@ const LEAVES_PER_BLOCK: u64 = 200;
 
 /// Fill a database, open it again, prove parts of it, and verify the proofs offline.
 ///
-/// The leaves are made up: their words are hashes of their numbers. Executing real blocks into
-/// leaves is the work of the execution adapter, which this release does not have yet.
+/// The leaves are made up: their words are hashes of their numbers. `qm run` executes real blocks
+/// into leaves.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// Hash profile.

@@ -23,6 +23,23 @@ const OPENING_LIMIT: Limit = Limit {
     text: "64 KiB, the limit for openings of steps",
 };
 
+/// Room for all that the gas of a block can read.
+const CALL_LIMIT: Limit = Limit {
+    bytes: 256 << 20,
+    text: "256 MiB, the limit for proofs of calls",
+};
+
+const ARTIFACT_LIMIT: Limit = Limit {
+    bytes: qmtree_provers::MAX_ARTIFACT_LEN,
+    text: "512 MiB, the limit for proofs about blocks",
+};
+
+/// Room for the blocks of a day and what they read.
+const WITNESS_LIMIT: Limit = Limit {
+    bytes: 4 << 30,
+    text: "4 GiB, the limit for witnesses",
+};
+
 #[derive(Clone, Copy, Debug)]
 struct Limit {
     bytes: u64,
@@ -63,9 +80,24 @@ pub(crate) fn read_proof(path: &Path) -> Result<Proof, CliError> {
     }
 }
 
+/// Reads the proof of a call.
+pub(crate) fn read_call(path: &Path) -> Result<Vec<u8>, CliError> {
+    read(path, |_| CALL_LIMIT)
+}
+
+/// Reads a witness of the state log.
+pub(crate) fn read_witness(path: &Path) -> Result<Vec<u8>, CliError> {
+    read(path, |_| WITNESS_LIMIT)
+}
+
 /// Reads the opening of a step.
 pub(crate) fn read_opening(path: &Path) -> Result<Vec<u8>, CliError> {
     read(path, |_| OPENING_LIMIT)
+}
+
+/// Reads a proof about a range of blocks.
+pub(crate) fn read_artifact(path: &Path) -> Result<Vec<u8>, CliError> {
+    read(path, |_| ARTIFACT_LIMIT)
 }
 
 /// An encoded proof starts with its magic, which is no JSON.

@@ -3,19 +3,23 @@
 
 mod arguments;
 mod bench;
+mod call;
 mod database;
 mod demo;
 mod error;
 mod expect;
+mod fetch;
 mod files;
 mod log;
 mod output;
 mod progress;
+mod prover;
 mod run;
 mod snapshot;
 mod statetest;
 mod trace;
 mod verify;
+mod witness;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -50,7 +54,14 @@ enum Command {
     Init(database::Init),
     Append(database::Append),
     Run(run::Run),
+    Fetch(fetch::Fetch),
+    Replay(prover::Replay),
+    ProveRange(prover::ProveRange),
+    VerifyRange(prover::VerifyRange),
+    Worker(prover::Worker),
     Trace(trace::Trace),
+    Call(call::Call),
+    VerifyCall(call::VerifyCall),
     Head(database::HeadCommand),
     Block(database::Block),
     Leaf(database::LeafCommand),
@@ -66,6 +77,7 @@ enum Command {
     Stats(database::Stats),
     Statetest(statetest::StateTest),
     Snapshot(snapshot::Snapshot),
+    Witness(witness::WitnessCommand),
     Db(database::DbCommand),
     Bench(bench::Bench),
 }
@@ -77,7 +89,14 @@ impl Command {
             Self::Init(command) => command.run(),
             Self::Append(command) => command.run(),
             Self::Run(command) => command.run(),
+            Self::Fetch(command) => command.run(),
+            Self::Replay(command) => command.run(),
+            Self::ProveRange(command) => command.run(),
+            Self::VerifyRange(command) => command.run(),
+            Self::Worker(command) => command.run(),
             Self::Trace(command) => command.run(),
+            Self::Call(command) => command.run(),
+            Self::VerifyCall(command) => command.run(),
             Self::Head(command) => command.run(),
             Self::Block(command) => command.run(),
             Self::Leaf(command) => command.run(),
@@ -93,6 +112,7 @@ impl Command {
             Self::Stats(command) => command.run(),
             Self::Statetest(command) => command.run(),
             Self::Snapshot(command) => command.run(),
+            Self::Witness(command) => command.run(),
             Self::Db(command) => command.run(),
             Self::Bench(command) => command.run(),
         }

@@ -95,7 +95,7 @@ fn blocks_with_their_state_run_into_logs_of_their_own() {
     ];
     assert!(
         ran.out
-            .starts_with(r#"{"blockNumber":7,"txs":3,"gasUsed":63000,"firstTxNum":0,"#)
+            .starts_with(r#"{"blockNumber":7,"txs":3,"gasUsed":63000,"firstTxNum":1,"#)
     );
     for line in [a, b] {
         let found: Vec<_> = line
@@ -108,7 +108,7 @@ fn blocks_with_their_state_run_into_logs_of_their_own() {
         assert!(keys.iter().all(|key| found.contains(key)), "{found:?}");
         assert_eq!(line["ok"], true);
     }
-    assert_eq!((&a["lastTxNum"], &b["lastTxNum"]), (&json!(4), &json!(1)));
+    assert_eq!((&a["lastTxNum"], &b["lastTxNum"]), (&json!(5), &json!(2)));
 
     let head = space.ok(&["head", "--db", "logs/mainnet-7", "--json"]).out;
     space.write("head.json", head.as_bytes());
@@ -131,7 +131,16 @@ fn a_block_that_does_not_hold_stops_the_run_and_the_ones_before_it_stay() {
         &file(&bad, good_file["preState"].clone()),
     );
     let ran = space
-        .run(&["run", "--json", "--db", "db", "good.json", "bad.json"])
+        .run(&[
+            "run",
+            "--json",
+            "--scheme",
+            "read-set",
+            "--db",
+            "db",
+            "good.json",
+            "bad.json",
+        ])
         .exits(1);
     // The second is not the child of the first, which is looked at first.
     assert!(ran.error.contains("its parent is"), "{}", ran.error);
@@ -224,9 +233,19 @@ fn what_cannot_be_used_is_named() {
     );
 
     write(&space, "good.json", &good);
-    space.ok(&["init", "--db", "other"]);
-    let ran = space.run(&["run", "--db", "other", "good.json"]).exits(2);
+    space.ok(&["init", "--db", "other", "--scheme", "read-set"]);
+    let ran = space
+        .run(&[
+            "run",
+            "--scheme",
+            "state-root",
+            "--db",
+            "other",
+            "good.json",
+        ])
+        .exits(2);
     assert!(ran.error.contains("state-root/1"), "{}", ran.error);
+    space.ok(&["run", "--db", "other", "good.json"]);
     write(&space, "far.json", &prestate(9, 0).1);
     let ran = space
         .run(&["run", "--db", "log", "good.json", "far.json"])
@@ -291,6 +310,8 @@ fn a_chain_runs_from_its_genesis_and_resumes() {
         let args = [
             "run",
             "--json",
+            "--scheme",
+            "read-set",
             "--genesis",
             "genesis.json",
             "--db",
@@ -388,4 +409,136 @@ fn sixty_real_files_run_in_one_command() {
     let lines = lines(&ran.out);
     assert_eq!(lines.len(), paths.len());
     assert!(lines.iter().all(|line| line["ok"] == true));
+}
+
+#[test]
+fn a_chain_in_its_own_state_log_goes_on_with_newer_blocks_alone() {
+    let space = Workspace::new();
+    let (genesis, blocks) = chain(4);
+    space.write("genesis.json", genesis.as_bytes());
+    let rlp = |blocks: &[EthBlock]| {
+        let encoded = blocks.iter().flat_map(alloy_rlp::encode);
+        encoded.collect::<Vec<_>>()
+    };
+    space.write("two.rlp", &rlp(&blocks[..2]));
+    space.write("third.rlp", &rlp(&blocks[2..3]));
+    space.write("all.rlp", &rlp(&blocks));
+    let run = |db: &str, file: &str| {
+        let args = ["run", "--json", "--genesis", "genesis.json", "--db", db];
+        space.run(&[&args[..], &[file]].concat())
+    };
+    let two = run("db", "two.rlp").exits(0);
+    assert_eq!(lines(&two.out)[0]["firstTxNum"], 1, "after the genesis");
+
+    // A root of Ethereum's own trie that is wrong, found after the database was opened again.
+    let mut bad = blocks.clone();
+    bad[2].header.state_root.0[0] ^= 1;
+    space.write("bad.rlp", &rlp(&bad[2..3]));
+    let ran = run("db", "bad.rlp").exits(1);
+    assert!(
+        ran.error.contains("block 3: stateRoot is 0x"),
+        "{}",
+        ran.error
+    );
+    assert_eq!(lines(&ran.out)[0]["root"], lines(&two.out)[1]["root"]);
+
+    run("db", "third.rlp").exits(0);
+    let all = run("db", "all.rlp").exits(0);
+    assert!(all.out.starts_with(&two.out), "the first two were there");
+    let straight = run("straight", "all.rlp").exits(0);
+    assert_eq!(straight.out, all.out);
+
+    // Only that root is not checked where that is asked for.
+    let args = ["run", "--genesis", "genesis.json", "--skip-state-root"];
+    space.ok(&[&args[..], &["--db", "unchecked", "two.rlp", "bad.rlp"]].concat());
+    // Another block three, once it is in.
+    run("db", "bad.rlp").exits(2).says("is another block there");
+    // Another trace is another leaf.
+    space
+        .run(&[
+            "run",
+            "--genesis",
+            "genesis.json",
+            "--trace",
+            "full",
+            "--db",
+            "db",
+            "two.rlp",
+        ])
+        .exits(2)
+        .says("another --trace");
+    let other = genesis.replace(r#""timestamp":"0x0""#, r#""timestamp":"0x1""#);
+    space.write("other.json", other.as_bytes());
+    space
+        .run(&["run", "--genesis", "other.json", "--db", "db", "two.rlp"])
+        .exits(2)
+        .says("block 0 is in the log already");
+    // No file says what the state is: the log does. But the rules are not in it.
+    space
+        .run(&["run", "--db", "db", "all.rlp"])
+        .exits(2)
+        .says("--genesis");
+    space.ok(&["check", "--db", "db"]);
+}
+
+#[test]
+fn values_of_a_block_can_be_proved_and_a_state_that_does_not_fit_is_refused() {
+    let space = Workspace::new();
+    write(&space, "a.json", &prestate(7, 2).1);
+    space.ok(&["run", "--db", "db", "a.json"]);
+    let head = space.ok(&["head", "--db", "db", "--json"]).out;
+    space.write("head.json", head.as_bytes());
+    // Leaf 0 is the state before, leaf 2 the first transfer, of 1 wei, leaf 3 the second, of 2.
+    let key = format!("account:{TO}");
+    let account = |balance: u8| {
+        let code = hex::encode(alloy_primitives::KECCAK256_EMPTY);
+        format!("0xe380{balance:02x}a0{code}")
+    };
+    for (at, value) in [("1", None), ("2", Some(1)), ("3", Some(3))] {
+        space.ok(&["state", "prove", "--db", "db", "--at", at, "-o", "p", &key]);
+        let verify = [
+            "state",
+            "verify",
+            "--head",
+            "head.json",
+            "--at",
+            at,
+            "p",
+            &key,
+        ];
+        match value {
+            None => space.ok(&[&verify[..], &["--absent"]].concat()),
+            Some(value) => space.ok(&[&verify[..], &["--value", &account(value)]].concat()),
+        };
+    }
+    // The block after it brings a sender that the log knows nothing of.
+    let (mut block, file_8) = prestate(8, 3);
+    let (parent, _) = prestate(7, 2);
+    block.header.parent_hash = parent.header.hash_slow();
+    write(&space, "b.json", &file(&block, file_8["preState"].clone()));
+    let ran = space.run(&["run", "--db", "db", "b.json"]).exits(2);
+    for part in [
+        "b.json: block 8",
+        "account 0x",
+        "nothing in the log",
+        "--isolated",
+    ] {
+        assert!(ran.error.contains(part), "{part}: {}", ran.error);
+    }
+    assert_eq!(
+        space.ok(&["head", "--db", "db", "--json"]).json()["blockNumber"],
+        7
+    );
+    // Witnesses make leaves of the other scheme.
+    space
+        .run(&[
+            "run",
+            "--witness",
+            "--scheme",
+            "state-root",
+            "--db",
+            "x",
+            "a",
+        ])
+        .exits(2);
 }

@@ -110,7 +110,10 @@ fn a_block_has_the_same_leaves_from_its_witness_and_from_its_pre_state() {
     let space = Workspace::new();
     let from_witness = space.ok(&run(&["--json"], &witness)).json();
     let block = block.to_str().unwrap();
-    let from_state = space.ok(&["run", "--db", "other", "--json", block]).json();
+    let read_set = ["run", "--scheme", "read-set", "--db", "other"];
+    let from_state = space
+        .ok(&[&read_set[..], &["--json", block]].concat())
+        .json();
     assert_eq!(from_witness["root"], from_state["root"]);
 }
 

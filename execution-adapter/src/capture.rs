@@ -2,7 +2,7 @@
 
 use crate::state_item::{AccountValue, StateItem, StateKey};
 use alloc::{collections::BTreeMap, vec::Vec};
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 
 /// Everything that happened, in order. It is cheap to fill: all sorting is left to
 /// [`fold`](Self::fold), which may run elsewhere.
@@ -11,6 +11,7 @@ pub(crate) struct Capture {
     reads: Vec<StateItem>,
     writes: Vec<Write>,
     destroyed: Vec<Address>,
+    codes: Vec<(B256, Bytes)>,
 }
 
 /// A write, with the value that the writer believes was there before.
@@ -38,6 +39,8 @@ pub struct StateAccess {
     pub writes: Vec<StateItem>,
     /// Accounts that were destroyed: all their storage is gone, without an item for each slot.
     pub destroyed: Vec<Address>,
+    /// Code that accounts were given, with its hash, by ascending hash, each once.
+    pub codes: Vec<(B256, Bytes)>,
 }
 
 impl Capture {
@@ -62,6 +65,10 @@ impl Capture {
         self.destroyed.push(address);
     }
 
+    pub(crate) fn new_code(&mut self, hash: B256, code: Bytes) {
+        self.codes.push((hash, code));
+    }
+
     /// First read wins, last write wins, a write that changed nothing does not count.
     pub(crate) fn fold(self) -> StateAccess {
         let mut reads = BTreeMap::new();
@@ -84,6 +91,9 @@ impl Capture {
         let mut destroyed = self.destroyed;
         destroyed.sort_unstable();
         destroyed.dedup();
+        let mut codes = self.codes;
+        codes.sort_unstable_by_key(|(hash, _)| *hash);
+        codes.dedup_by_key(|(hash, _)| *hash);
         StateAccess {
             reads: reads.into_values().collect(),
             writes: writes
@@ -91,6 +101,7 @@ impl Capture {
                 .map(|(_, after)| after)
                 .collect(),
             destroyed,
+            codes,
         }
     }
 }

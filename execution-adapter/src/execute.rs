@@ -6,10 +6,14 @@ mod leaves;
 pub use error::ExecuteError;
 
 use crate::block::EthBlock;
+#[cfg(feature = "engine")]
+use crate::capture::Capture;
 use crate::chain::ChainSpec;
 use crate::leaf::LeafRecord;
 use crate::recorder::Recorder;
 use crate::tracing::BlockTracer;
+#[cfg(feature = "engine")]
+use crate::transition::StepsCommitment;
 use crate::transition::TraceMode;
 use crate::verify::BlockOutcome;
 use alloc::borrow::Cow;
@@ -22,7 +26,11 @@ use alloy_evm::eth::{
 use alloy_evm::precompiles::PrecompilesMap;
 use alloy_evm::{Database, Evm, EvmEnv};
 use alloy_primitives::Address;
+#[cfg(feature = "engine")]
+use alloy_primitives::B256;
 use leaves::BlockLeaves;
+#[cfg(feature = "engine")]
+use qmtree_proofs::Scheme;
 use revm::Inspector;
 use revm::database::State;
 
@@ -56,6 +64,28 @@ pub trait TracerFor<DB: Database>: BlockTracer + Inspector<EthEvmContext<Recorde
 impl<DB: Database, T> TracerFor<DB> for T where
     T: BlockTracer + Inspector<EthEvmContext<Recorder<DB>>>
 {
+}
+
+/// The `transitionHash` of the begin of a block, which binds the block, its rules and the mode.
+///
+/// # Errors
+/// [`ExecuteError::Chain`] if there are no rules for it.
+#[cfg(feature = "engine")]
+pub(crate) fn begin_transition(
+    chain: &ChainSpec,
+    block: &EthBlock,
+    mode: TraceMode,
+) -> Result<B256, ExecuteError> {
+    let header = &block.header;
+    let spec = chain.spec_id(header.number, header.timestamp);
+    let spec = spec.map_err(|source| ExecuteError::Chain {
+        block: header.number,
+        source,
+    })?;
+    let begin = BlockLeaves::new(chain, block, spec, mode).begin(Capture::default());
+    let parts = begin.into_parts(Scheme::StateRoot1);
+    let payload = parts.payload(B256::ZERO, &StepsCommitment::default());
+    Ok(payload.transition_hash)
 }
 
 type Executor<'a, DB, T> = EthBlockExecutor<

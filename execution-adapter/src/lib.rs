@@ -5,6 +5,7 @@
 extern crate alloc;
 
 mod block;
+mod call;
 mod capture;
 mod chain;
 #[cfg(feature = "engine")]
@@ -15,8 +16,11 @@ mod memory_state;
 mod mpt;
 mod one_tx;
 mod outcome;
+mod range;
 mod recorder;
 mod state_item;
+pub mod state_log;
+mod state_witness;
 mod stateless;
 #[cfg(feature = "engine")]
 pub mod statetest;
@@ -27,10 +31,14 @@ mod verify;
 mod witness;
 
 pub use block::{BlockError, EthBlock, decode_block, recover_sender, recover_senders};
+pub use call::{
+    CallError, CallOutcome, CallProof, CallRequest, CallTracer, NotProven, Noted, ProvenValues,
+    ReadValue, verify_call,
+};
 pub use capture::StateAccess;
 #[cfg(feature = "engine")]
 pub use chain::UnsupportedFork;
-pub use chain::{ChainError, ChainSpec};
+pub use chain::{ChainError, ChainSpec, RulesError};
 pub use execute::{BlockInput, ExecuteError, ExecutedBlock, TracerFor, execute_block};
 pub use leaf::{LeafParts, LeafRecord, PreStateHash, ReadSet, RuleError};
 pub use memory_state::{MemoryState, MemoryStateError};
@@ -38,8 +46,16 @@ pub use mpt::{
     AccountChange, AccountFields, NodeSet, SparseState, Trie, TrieError, TrieFault, TrieName,
 };
 pub use one_tx::OneTx;
+pub use range::{
+    PROGRAM_VERSION, RangeBlock, RangeError, RangeInput, RangeInputError, RangeOutput,
+    execute_range, execute_range_bytes,
+};
 pub use recorder::Recorder;
 pub use state_item::{AccountValue, StateItem, StateKey, root_over};
+pub use state_witness::{
+    MissingState, StateBlock, StateBlockError, StateName, StateWitness, StateWitnessBlock,
+    StateWitnessError, StateWitnessOutput, execute_state_witness, execute_state_witness_bytes,
+};
 pub use stateless::{StatelessError, StatelessInput, StatelessOutput, execute_stateless};
 #[cfg(feature = "engine")]
 pub use trace::summary_line;

@@ -1,7 +1,10 @@
 //! A state in memory: the accounts that a file gives, or all of a small chain.
 
-use crate::state_item::AccountValue;
+use crate::capture::StateAccess;
+use crate::state_item::{AccountValue, StateItem};
+use crate::state_log::bytecode;
 use crate::verify::StateScope;
+use alloc::vec::Vec;
 use alloy_primitives::map::{AddressMap, B256Map, HashMap};
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
 use alloy_trie::TrieAccount;
@@ -77,10 +80,7 @@ impl MemoryState {
             keccak256(&code)
         };
         if !code.is_empty() {
-            // An EIP-7702 delegation is read as one; anything else is code as it stands.
-            let code = Bytecode::new_raw_checked(code.clone())
-                .unwrap_or_else(|_| Bytecode::new_legacy(code));
-            self.codes.insert(code_hash, code);
+            self.codes.insert(code_hash, bytecode(code));
         }
         let value = AccountValue {
             nonce,
@@ -102,6 +102,40 @@ impl MemoryState {
             let oldest = number.saturating_sub(BLOCK_HASHES as u64);
             self.block_hashes.retain(|number, _| *number >= oldest);
         }
+    }
+
+    /// All of it, as if it had just been written. Sorts it.
+    #[must_use]
+    pub fn as_writes(&self) -> StateAccess {
+        let mut writes = Vec::new();
+        for (address, account) in &self.accounts {
+            writes.push(StateItem::Account(*address, Some(account.value)));
+            if let Some(hash) = account.value.code() {
+                writes.push(StateItem::Code(*address, Some(hash)));
+            }
+            let slots = account.storage.iter();
+            writes.extend(
+                slots.map(|(slot, value)| StateItem::Storage(*address, (*slot).into(), *value)),
+            );
+        }
+        writes.sort_unstable_by_key(StateItem::key);
+        let codes = self.codes.iter();
+        let mut codes: Vec<_> = codes
+            .map(|(hash, code)| (*hash, code.original_bytes()))
+            .collect();
+        codes.sort_unstable_by_key(|(hash, _)| *hash);
+        StateAccess {
+            writes,
+            codes,
+            ..StateAccess::default()
+        }
+    }
+
+    /// The hashes of blocks that are known, by number.
+    #[cfg(feature = "engine")]
+    pub(crate) fn block_hashes(&self) -> impl Iterator<Item = (u64, B256)> + '_ {
+        let hashes = self.block_hashes.iter();
+        hashes.map(|(number, hash)| (*number, *hash))
     }
 
     /// Applies the changes of a block.

@@ -125,6 +125,7 @@ impl<DB> Recorder<DB> {
         }
         let after = account.info.code_hash;
         if after != before && after != KECCAK256_EMPTY {
+            self.capture.new_code(after, code.original_bytes());
             self.new_codes.insert(after, code.clone());
         }
     }

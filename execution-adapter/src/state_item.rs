@@ -2,12 +2,12 @@
 
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
-use alloy_rlp::{BufMut, Encodable, Header, RlpEncodable};
+use alloy_rlp::{BufMut, Encodable, Header, RlpDecodable, RlpEncodable};
 use alloy_trie::root::ordered_trie_root_with_encoder;
 use revm::state::AccountInfo;
 
 /// What a leaf says of an account: all but its storage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, RlpEncodable)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, RlpDecodable, RlpEncodable)]
 pub struct AccountValue {
     /// Nonce.
     pub nonce: u64,

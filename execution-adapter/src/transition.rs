@@ -20,6 +20,9 @@ pub enum TransitionKind {
     BlockEnd = 2,
     /// A call that changed nothing (`eth_call`); it takes no transaction number in the log.
     Call = 3,
+    /// A state that was given and not executed: of a genesis, or what a block file says was before
+    /// its block.
+    Given = 4,
 }
 
 /// How much of the execution is committed to.
@@ -37,12 +40,12 @@ pub enum TraceMode {
 
 /// What was asked for.
 ///
-/// | field | block-begin | transaction | block-end | call |
-/// |---|---|---|---|---|
-/// | `subject` | block hash | transaction hash | block hash | block hash |
-/// | `input_hash` | of nothing | of the calldata | of RLP(\[withdrawals, requests\]) | of the calldata |
+/// | field | block-begin | transaction | block-end | call | given |
+/// |---|---|---|---|---|---|
+/// | `subject` | block hash | transaction hash | block hash | block hash | block hash |
+/// | `input_hash` | of nothing | of the calldata | of RLP(\[withdrawals, requests\]) | of the calldata | of nothing |
 ///
-/// The other fields of block-begin and block-end are zero.
+/// The other fields of block-begin, block-end and given are zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TransitionContext {
     /// EIP-155 chain id.

@@ -204,9 +204,28 @@ impl<'a> Reader<'a> {
         Ok(self.arrays(count)?.iter().copied().map(B256::new).collect())
     }
 
+    /// A u32 that counts items of at least `item_len` bytes each, which the rest must have.
+    pub(crate) fn count(&mut self, item_len: usize) -> Result<usize, DecodeError> {
+        let count = self.u32()?;
+        let needed = u64::from(count) * item_len as u64;
+        if needed > self.rest.len() as u64 {
+            return Err(DecodeError::Truncated {
+                offset: self.offset,
+                needed,
+                available: self.rest.len(),
+            });
+        }
+        Ok(count as usize)
+    }
+
     pub(crate) fn profile(&mut self) -> Result<Profile, DecodeError> {
         let id = self.u8()?;
         Profile::from_id(id).ok_or(DecodeError::Profile { found: id })
+    }
+
+    /// All that is left.
+    pub(crate) const fn rest(self) -> &'a [u8] {
+        self.rest
     }
 
     /// Refuses bytes after the last field.

@@ -4,6 +4,7 @@ use crate::codec::Kind;
 use crate::hash::Profile;
 use crate::level::TxNum;
 use crate::state::{EntryError, EntryId};
+use alloc::string::ToString;
 use alloy_primitives::B256;
 use core::fmt;
 
@@ -90,6 +91,16 @@ pub enum ShapeError {
         /// Its id.
         entry_id: EntryId,
     },
+    /// A value of an extract that has 32 bytes, and so is a word, or more than a value can have.
+    ValueLength {
+        /// Its bytes.
+        found: usize,
+    },
+    /// A value beside an entry of an extract that holds another one.
+    OtherValue {
+        /// Id of the entry.
+        entry_id: EntryId,
+    },
 }
 
 /// Why bytes are not a proof or a head.
@@ -149,6 +160,18 @@ pub enum DecodeError {
     /// A byte that says yes or no and is neither 1 nor 0.
     Flag {
         /// The byte.
+        found: u8,
+    },
+    /// Not the structure that was asked for.
+    OtherMagic {
+        /// The four bytes it starts with.
+        expected: [u8; 4],
+        /// The first four bytes.
+        found: [u8; 4],
+    },
+    /// Flags of an entry in an extract that this version does not know.
+    ExtractFlags {
+        /// The flags.
         found: u8,
     },
     /// Fields that cannot belong together.
@@ -319,6 +342,16 @@ impl fmt::Display for ShapeError {
             Self::EntryPosition { entry_id } => {
                 write!(f, "these bytes cannot be entry {entry_id} of a state log")
             }
+            Self::ValueLength { found } => write!(
+                f,
+                "a value of {found} bytes; a value that has a hash has at most 65536, and not 32"
+            ),
+            Self::OtherValue { entry_id } => {
+                write!(
+                    f,
+                    "the value beside entry {entry_id} is not the one it holds"
+                )
+            }
         }
     }
 }
@@ -392,6 +425,14 @@ impl fmt::Display for DecodeError {
                 "a ProofPath of {found} bytes; they have 8 + 32 * (U + 13), U from 1 to 53"
             ),
             Self::Flag { found } => write!(f, "a flag is 0 or 1, not {found}"),
+            Self::OtherMagic { expected, found } => write!(
+                f,
+                "starts with {found:02x?} instead of {:?}",
+                expected.escape_ascii().to_string()
+            ),
+            Self::ExtractFlags { found } => {
+                write!(f, "unknown flags {found:#04x} of an entry of an extract")
+            }
             Self::Shape(shape) => shape.fmt(f),
         }
     }

@@ -31,6 +31,7 @@ mod witness;
 
 pub mod erigon;
 pub mod state;
+pub mod statement;
 
 pub use consistency::ConsistencyProof;
 pub use error::{DecodeError, ProveError, ShapeError, VerifyError};

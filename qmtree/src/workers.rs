@@ -1,22 +1,20 @@
-//! A second thread for work that can be cut in two. What is computed does not depend on it.
+//! Work on the state that is cut in two. What is computed does not depend on it.
 
-use rayon::ThreadPool;
+use crate::second::Second;
 use std::sync::Arc;
 
-/// One thread of our own, or none: a pool that others use could wait for us while we wait for it.
+/// The second thread, shared by the writer and the block that it makes; or none.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Workers(Option<Arc<ThreadPool>>);
+pub(crate) struct Workers(Option<Arc<Second>>);
 
 impl Workers {
     /// With a thread, if `parallel` and there is one to be had. Without it everything works, one
     /// after the other.
     pub(crate) fn new(parallel: bool) -> Self {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1);
-        let pool = parallel.then(|| pool.build().ok());
-        Self(pool.flatten().map(Arc::new))
+        Self(parallel.then(Second::start).flatten().map(Arc::new))
     }
 
-    pub(crate) fn pool(&self) -> Option<&ThreadPool> {
+    pub(crate) fn second(&self) -> Option<&Second> {
         self.0.as_deref()
     }
 
@@ -27,15 +25,13 @@ impl Workers {
         there: impl FnOnce() -> A + Send,
         here: impl FnOnce() -> B,
     ) -> (A, B) {
-        let Some(pool) = self.pool().filter(|_| worth) else {
+        let Some(second) = self.second().filter(|_| worth) else {
             return (there(), here());
         };
         let mut first = None;
-        let second = pool.in_place_scope(|scope| {
-            scope.spawn(|_| first = Some(there()));
-            here()
-        });
-        let first = first.expect("the scope waits for what it spawned");
-        (first, second)
+        let behind = || first = Some(there());
+        let ahead = second.run(behind, here);
+        let first = first.expect("the second thread is waited for");
+        (first, ahead)
     }
 }

@@ -6,7 +6,7 @@ use crate::feeder::{Feeder, lower};
 use crate::observe;
 use crate::open::Opened;
 use crate::options::{Durability, Options, TxIndex};
-use crate::seal::{SealedEntries, Sealing};
+use crate::seal::{SealedEntries, Sealing, Written};
 use crate::staged::Staged;
 use crate::state::State;
 use crate::tx_index::{Content, SharedIndex};
@@ -15,9 +15,7 @@ use crate::workers::Workers;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{Head, TxNum};
-use qmtree_storage::{
-    DatabaseLock, JournalError, JournalState, JournalWriter, Segment, prune_segment,
-};
+use qmtree_storage::{DatabaseLock, JournalError, JournalState, JournalWriter, prune_segment};
 use std::sync::Arc;
 
 /// What changes a database. Everything it does goes through [`run`](Self::run).
@@ -28,10 +26,12 @@ pub(crate) struct Writer {
     pub(crate) hasher: Hasher,
     pub(crate) journal: JournalWriter,
     pub(crate) state: State,
-    pub(crate) sealing: Option<Sealing<Segment>>,
+    pub(crate) sealing: Option<Sealing<Written>>,
+    /// The state that is being synced with the segment, for the index.
+    pub(crate) being_synced: Option<State>,
     pub(crate) entry_sealing: Option<Sealing<SealedEntries>>,
     /// None if there is no index, or it could not be opened.
-    feeder: Option<Feeder>,
+    pub(crate) feeder: Option<Feeder>,
     /// The lowest block that was unwound to since the index was last fed.
     unwound_to: Option<u64>,
     pub(crate) scratch: Scratch,
@@ -61,6 +61,7 @@ impl Writer {
             journal,
             state,
             sealing: None,
+            being_synced: None,
             feeder,
             unwound_to: None,
             entry_sealing: None,
@@ -163,8 +164,17 @@ impl Writer {
     /// Everything is durable: the index may know it.
     fn synced(&mut self) {
         self.unsynced_blocks = 0;
+        if self.feeder.is_some() {
+            // Newer than the one that is being synced.
+            self.being_synced = None;
+            self.feed(self.state.clone());
+        }
+    }
+
+    /// Leaves a state, whose blocks are durable, to the index.
+    pub(crate) fn feed(&mut self, state: State) {
         if let Some(feeder) = &self.feeder {
-            feeder.feed(self.state.clone(), self.unwound_to.take());
+            feeder.feed(state, self.unwound_to.take());
         }
     }
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import hashes
 import make_erigon
+import make_extract
 import make_heads
 import make_large
 import make_proofs
@@ -42,6 +43,7 @@ FILES = {
     "state-roots.json": make_state.state_roots,
     "state-compaction.json": make_state.compaction_roots,
     "state.json": make_state.state,
+    "extracts.json": make_extract.extracts,
     "exhaustive.json": make_tree.exhaustive,
 }
 

@@ -1,12 +1,11 @@
 //! `qm init`: make a database.
 
 use super::Folder;
-use crate::arguments::ProfileName;
+use crate::arguments::{ProfileName, SchemeName};
 use crate::error::CliError;
 use crate::output::{json, say};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use qmtree::{Db, Identity, Options};
-use qmtree_proofs::Scheme;
 use qmtree_proofs::state::Compaction;
 
 /// Make a database in a new or empty folder.
@@ -32,22 +31,11 @@ pub(crate) struct Init {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum SchemeName {
-    /// preStateHash is the root of the state log before the transaction.
-    StateRoot,
-    /// preStateHash is the root over the values that the transaction read.
-    ReadSet,
-}
-
 impl Init {
     pub(crate) fn run(&self) -> Result<(), CliError> {
         let identity = Identity {
             profile: self.profile.profile(),
-            scheme: match self.scheme {
-                SchemeName::StateRoot => Scheme::StateRoot1,
-                SchemeName::ReadSet => Scheme::ReadSet1,
-            },
+            scheme: self.scheme.scheme(),
             chain_id: self.chain_id,
         };
         let rule = Compaction::new(self.compaction);

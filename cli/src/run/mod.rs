@@ -1,25 +1,27 @@
 //! `qm run`: Ethereum blocks, executed into leaves.
 
 mod input;
+mod inside;
 mod target;
 mod witness;
 
-use crate::arguments::parse_durability;
+use crate::arguments::{SchemeName, TraceName, parse_durability};
 use crate::error::CliError;
 use crate::output::{json, say};
 use crate::progress::{Progress, Task, Unit};
 use alloy_primitives::B256;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use input::{Next, Source, with_blocks};
 use qmtree::Durability;
 use qmtree_execution_adapter::engine::{
-    BlockReport, ChainGenesis, PreparedBlock, RunError, check_parent, run_block,
+    BlockReport, ChainGenesis, LogBlockState, LogChain, PreparedBlock, RunError, check_parent,
+    run_block,
 };
 use qmtree_execution_adapter::{
     ChainSpec, MemoryState, NoTracer, ReadSet, TraceMode, TraceOptions, Tracer, TracerFor,
     WitnessDb, check_hash,
 };
-use qmtree_proofs::{Profile, TxNum};
+use qmtree_proofs::{Profile, Scheme, TxNum};
 use serde::Serialize;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -34,10 +36,17 @@ use target::Target;
 /// that is read is proven, and the state root after each block is checked. All may be packed with
 /// zstd.
 ///
-/// A block of n transactions becomes n + 2 leaves of scheme read-set/1. Each block is checked
-/// against its header before its leaves are appended; the run stops at the first that does not
-/// hold, and the blocks before it stay. Blocks that are in the log already, with the same leaves,
-/// are checked again and passed over, so an interrupted run can be repeated.
+/// A block of n transactions becomes n + 2 leaves. Each block is checked against its header before
+/// anything is committed; the run stops at the first that does not hold, and the blocks before it
+/// stay. Blocks that are in the log already are passed over, so an interrupted run can be repeated
+/// and goes on where it stopped.
+///
+/// A new database has scheme state-root/1: the state of the chain lives in the state log, blocks are
+/// executed on it, and what they write is committed with their leaves, so that every value can be
+/// proved at every transaction (qm state prove, qm call). Its first leaf is the state of the genesis,
+/// or what the first file says was before its block. With --scheme read-set leaves say what was
+/// read, and no state is kept; the state of a genesis is then in memory, and each run starts from
+/// it. A database that is there has its scheme already.
 ///
 /// A log holds one run of blocks without gaps. Unrelated blocks go into a database each with
 /// --isolated: block 46147 of mainnet into DIR/mainnet-46147.
@@ -55,12 +64,19 @@ pub(crate) struct Run {
     /// The files have execution witnesses, from which their blocks are executed.
     #[arg(long, conflicts_with = "genesis")]
     witness: bool,
+    /// Leaf scheme of a database that is made: state-root, with --witness read-set.
+    #[arg(long, value_enum, conflicts_with = "witness")]
+    scheme: Option<SchemeName>,
     /// How much of the execution the leaves commit to.
     #[arg(long, value_enum, default_value_t = TraceName::Outcome)]
     trace: TraceName,
     /// geth's genesis.json: rules and first state for blocks that come without.
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
+    /// Under scheme state-root do not derive Ethereum's own state root after each block, for which a
+    /// copy of the whole state is in memory.
+    #[arg(long)]
+    skip_state_root: bool,
     /// When a block survives a power loss: immediate, grouped:N (blocks) or buffered.
     #[arg(long, value_name = "MODE", default_value = "immediate", value_parser = parse_durability)]
     durability: Durability,
@@ -72,26 +88,28 @@ pub(crate) struct Run {
     files: Vec<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum TraceName {
-    /// Status, gas, output and logs.
-    Outcome,
-    /// Every step, each of which can be proved.
-    Full,
-    /// Every step, as one hash.
-    Flat,
-}
-
 /// What goes from block to block.
 struct Chain<T, F> {
-    /// All of the state, if the chain started from a genesis.
+    /// Where the chain starts, until that is used.
+    genesis: Option<ChainGenesis>,
+    /// Scheme read-set/1: all of the state, if the chain started from a genesis.
     state: Option<MemoryState>,
+    /// Scheme state-root/1: the chain in the open database.
+    log: Option<LogChain>,
     /// Number and hash of the block before.
     parent: Option<(u64, B256)>,
     blocks: u64,
     /// Made for the profile of the database.
     tracer: Option<(Profile, T)>,
     new_tracer: F,
+}
+
+/// A tracer for every kind of state that blocks run on.
+trait AnyTracer: TracerFor<MemoryState> + TracerFor<WitnessDb> + TracerFor<LogBlockState> {}
+
+impl<T> AnyTracer for T where
+    T: TracerFor<MemoryState> + TracerFor<WitnessDb> + TracerFor<LogBlockState>
+{
 }
 
 /// A line of JSON.
@@ -111,11 +129,10 @@ struct Line {
 
 impl Run {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let mode = match self.trace {
-            TraceName::Outcome => return self.run_with(|_| Ok(NoTracer)),
-            TraceName::Full => TraceMode::Full,
-            TraceName::Flat => TraceMode::Flat,
-        };
+        let mode = self.trace.mode();
+        if mode == TraceMode::Outcome {
+            return self.run_with(|_| Ok(NoTracer));
+        }
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         self.run_with(|profile| {
             let tracer = Tracer::threaded(TraceOptions::new(mode, profile), threads);
@@ -125,30 +142,25 @@ impl Run {
 
     fn run_with<T, F>(&self, new_tracer: F) -> Result<(), CliError>
     where
-        T: TracerFor<MemoryState> + TracerFor<WitnessDb>,
+        T: AnyTracer,
         F: Fn(Profile) -> Result<T, CliError>,
     {
         let genesis = self.genesis.as_deref().map(ChainGenesis::read).transpose();
         let genesis = genesis.map_err(Box::new)?;
+        let start = genesis.as_ref().map(|genesis| &genesis.header);
+        let rules = genesis
+            .as_ref()
+            .map(|genesis| Arc::new(genesis.chain.clone()));
         let mut chain = Chain {
+            parent: start.map(|header| (header.number, header.hash_slow())),
+            genesis,
             state: None,
-            parent: None,
+            log: None,
             blocks: 0,
             tracer: None,
             new_tracer,
         };
-        let mut rules = None;
-        if let Some(ChainGenesis {
-            chain: spec,
-            state,
-            header,
-        }) = genesis
-        {
-            rules = Some(Arc::new(spec));
-            chain.state = Some(state);
-            chain.parent = Some((header.number, header.hash_slow()));
-        }
-        let mut target = Target::new(&self.db, self.isolated, self.durability);
+        let mut target = Target::new(&self.db, self.isolated, self.durability, self.scheme());
         // Blocks before one that is no good stay, so they are made durable too.
         let ran = self.run_files(rules, &mut chain, &mut target);
         let closed = target.close();
@@ -159,6 +171,15 @@ impl Run {
         Ok(())
     }
 
+    /// Of databases that are made.
+    fn scheme(&self) -> Scheme {
+        match self.scheme {
+            Some(name) => name.scheme(),
+            None if self.witness => Scheme::ReadSet1,
+            None => Scheme::StateRoot1,
+        }
+    }
+
     fn run_files<T, F>(
         &self,
         rules: Option<Arc<ChainSpec>>,
@@ -166,7 +187,7 @@ impl Run {
         target: &mut Target,
     ) -> Result<(), CliError>
     where
-        T: TracerFor<MemoryState> + TracerFor<WitnessDb>,
+        T: AnyTracer,
         F: Fn(Profile) -> Result<T, CliError>,
     {
         // A bar between lines of output would make neither readable.
@@ -196,14 +217,14 @@ impl Run {
         target: &mut Target,
     ) -> Result<(), CliError>
     where
-        T: TracerFor<MemoryState> + TracerFor<WitnessDb>,
+        T: AnyTracer,
         F: Fn(Profile) -> Result<T, CliError>,
     {
         let block = &next.block;
         if is_genesis(block, chain) {
             let failed = |source| CliError::Run {
                 path: next.path.into(),
-                source,
+                source: Box::new(source),
             };
             return check_genesis(block, chain.parent).map_err(failed);
         }
@@ -241,7 +262,7 @@ impl Run {
         target: &mut Target,
     ) -> Result<BlockReport, CliError>
     where
-        T: TracerFor<MemoryState> + TracerFor<WitnessDb>,
+        T: AnyTracer,
         F: Fn(Profile) -> Result<T, CliError>,
     {
         let Next {
@@ -265,10 +286,19 @@ impl Run {
         }
         let failed = |source| CliError::Run {
             path: path.into(),
-            source,
+            source: Box::new(source),
         };
-        if let Some(parent) = chain.parent.filter(|_| !self.isolated) {
+        // Where the state is in the log, a run goes on from there, and the log knows the parent.
+        let goes_on = chain.blocks == 0 && db.identity().scheme == Scheme::StateRoot1;
+        if let Some(parent) = chain.parent.filter(|_| !self.isolated && !goes_on) {
             check_parent(&block.block, parent).map_err(failed)?;
+        }
+        let (found, wanted) = (db.identity().scheme, self.scheme());
+        if (self.scheme.is_some() || self.witness) && found != wanted {
+            return Err(failed(RunError::OtherScheme {
+                leaves: wanted,
+                database: found,
+            }));
         }
         let profile = db.identity().profile;
         let tracer = match chain.tracer.take() {
@@ -281,15 +311,33 @@ impl Run {
             chain.parent = Some((number, hash));
             return Ok(report);
         }
-        let own = block.state.take();
-        let keep = own.is_none();
-        let state = own.or_else(|| chain.state.take());
-        let state = state.expect("a file of blocks alone is not opened without a genesis");
-        let ran = run_block(db, &block, state, tracer, &mut ReadSet);
-        let (report, state, tracer) = ran.map_err(failed)?;
-        if keep {
-            chain.state = Some(state);
-        }
+        let (report, tracer) = match db.identity().scheme {
+            Scheme::StateRoot1 => {
+                if self.isolated {
+                    chain.log = None;
+                }
+                let (running, genesis) = (chain.log.take(), chain.genesis.take());
+                let check = !self.skip_state_root;
+                let log = inside::chain(db, running, genesis.as_ref(), &block, check);
+                let ran = log.and_then(|log| log.run_block(db, &block, tracer));
+                let (report, log, tracer) = ran.map_err(failed)?;
+                chain.log = Some(log);
+                (report, tracer)
+            }
+            _ => {
+                let own = block.state.take();
+                let keep = own.is_none();
+                let start = || chain.genesis.take().map(|genesis| genesis.state);
+                let state = own.or_else(|| chain.state.take()).or_else(start);
+                let state = state.expect("a file of blocks alone is not opened without a genesis");
+                let ran = run_block(db, &block, state, tracer, &mut ReadSet);
+                let (report, state, tracer) = ran.map_err(failed)?;
+                if keep {
+                    chain.state = Some(state);
+                }
+                (report, tracer)
+            }
+        };
         chain.tracer = Some((profile, tracer));
         chain.parent = Some((number, hash));
         Ok(report)
@@ -315,17 +363,20 @@ impl Run {
                 error: None,
             });
         }
-        let seconds = report.execution.as_secs_f64().max(1e-9);
-        let mgas_per_second = *gas_used as f64 / 1e6 / seconds;
         let leaves = report.leaves();
         let known = if report.appended {
             ""
         } else {
             " (in the log already)"
         };
+        // A block that was passed over was not executed.
+        let speed = match report.execution.as_secs_f64() {
+            0.0 => String::new(),
+            seconds => format!(" {:.0} Mgas/s,", *gas_used as f64 / 1e6 / seconds),
+        };
         say(format_args!(
-            "block {block_number}: {transactions} txs, {gas_used} gas, {mgas_per_second:.0} Mgas/s, \
-             {leaves} leaves, root {}{known}",
+            "block {block_number}: {transactions} txs, {gas_used} gas,{speed} {leaves} leaves, \
+             root {}{known}",
             head.root
         ))
     }

@@ -12,16 +12,24 @@ pub(super) struct Target {
     folder: PathBuf,
     isolated: bool,
     durability: Durability,
+    /// Of databases that are made here.
+    scheme: Scheme,
     /// The open database, and its folder.
     open: Option<(PathBuf, Db)>,
 }
 
 impl Target {
-    pub(super) fn new(folder: &Path, isolated: bool, durability: Durability) -> Self {
+    pub(super) fn new(
+        folder: &Path,
+        isolated: bool,
+        durability: Durability,
+        scheme: Scheme,
+    ) -> Self {
         Self {
             folder: folder.into(),
             isolated,
             durability,
+            scheme,
             open: None,
         }
     }
@@ -61,7 +69,7 @@ impl Target {
         }
         let identity = Identity {
             profile: Profile::Keccak256,
-            scheme: Scheme::ReadSet1,
+            scheme: self.scheme,
             chain_id,
         };
         Db::create(path, identity, options).map_err(in_database(path))

@@ -28,7 +28,7 @@ pub(super) fn run<T: TracerFor<WitnessDb>>(
     }
     let failed = |source| CliError::Run {
         path: path.into(),
-        source,
+        source: Box::new(source),
     };
     let (report, state, tracer) = ran.map_err(failed)?;
     note_claims(path, number, &state);

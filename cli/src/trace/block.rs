@@ -64,7 +64,7 @@ pub(super) fn execute<T: TracerFor<MemoryState>>(
     };
     let failed = |source| CliError::Run {
         path: path.into(),
-        source,
+        source: Box::new(source),
     };
     let number = block.header.number;
     let mismatch = |mismatch| {

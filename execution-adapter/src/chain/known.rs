@@ -29,25 +29,33 @@ const HOLESKY_DEPOSIT_CONTRACT: Address = address!("0x42424242424242424242424242
 /// Hoodi was started with the contract at mainnet's address.
 const HOODI_DEPOSIT_CONTRACT: Address = MAINNET_DEPOSIT_CONTRACT_ADDRESS;
 
+/// The name of a public chain.
+pub(super) fn name(chain_id: u64) -> Option<&'static str> {
+    match chain_id {
+        1 => Some("mainnet"),
+        11_155_111 => Some("sepolia"),
+        17_000 => Some("holesky"),
+        560_048 => Some("hoodi"),
+        _ => None,
+    }
+}
+
 pub(super) fn by_id(chain_id: u64) -> Option<ChainSpec> {
-    let (name, forks, deposit_contract) = match chain_id {
+    let name = name(chain_id)?;
+    let (forks, deposit_contract) = match chain_id {
         1 => {
             let forks = EthereumChainHardforks::mainnet();
-            ("mainnet", forks, MAINNET_DEPOSIT_CONTRACT_ADDRESS)
+            (forks, MAINNET_DEPOSIT_CONTRACT_ADDRESS)
         }
         11_155_111 => {
             let forks = EthereumChainHardforks::sepolia();
-            ("sepolia", forks, SEPOLIA_DEPOSIT_CONTRACT)
+            (forks, SEPOLIA_DEPOSIT_CONTRACT)
         }
         17_000 => {
             let forks = EthereumChainHardforks::holesky();
-            ("holesky", forks, HOLESKY_DEPOSIT_CONTRACT)
+            (forks, HOLESKY_DEPOSIT_CONTRACT)
         }
-        560_048 => (
-            "hoodi",
-            EthereumChainHardforks::hoodi(),
-            HOODI_DEPOSIT_CONTRACT,
-        ),
+        560_048 => (EthereumChainHardforks::hoodi(), HOODI_DEPOSIT_CONTRACT),
         _ => return None,
     };
     let from = |fork| match forks.ethereum_fork_activation(fork) {

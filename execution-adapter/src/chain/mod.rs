@@ -1,9 +1,11 @@
 //! Which rules a block runs under: fork schedule, deposit contract, blob parameters.
 
+mod digest;
 #[cfg(feature = "engine")]
 mod genesis;
 mod known;
 
+pub use digest::RulesError;
 #[cfg(feature = "engine")]
 pub use genesis::UnsupportedFork;
 

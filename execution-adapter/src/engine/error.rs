@@ -5,6 +5,7 @@ use crate::chain::ChainError;
 use crate::engine::genesis::GenesisError;
 use crate::execute::ExecuteError;
 use crate::leaf::RuleError;
+use crate::state_log::StateLogError;
 use crate::trace::TraceError;
 use crate::verify::Mismatch;
 use crate::witness::WitnessError;
@@ -198,6 +199,57 @@ pub enum RunError {
         expected: B256,
         /// The parent hash in its header.
         found: B256,
+    },
+    /// The log has another block of this number, or the same with leaves of another mode.
+    #[error(
+        "block {block} is in the log already, and is another block there, or was run with another \
+         --trace or genesis: its first leaf has transitionHash {found}, this would make {expected}; \
+         use another folder, or unwind the log to the block before it"
+    )]
+    OtherBlock {
+        /// Number of the block.
+        block: u64,
+        /// The `transitionHash` that this block's begin has.
+        expected: B256,
+        /// The one in the log.
+        found: B256,
+    },
+    /// The log has blocks, but its state is not that of a chain.
+    #[error(
+        "the log has blocks that were not executed into it: there is no state after block {block} to \
+         go on from; use a new folder"
+    )]
+    NoState {
+        /// The newest block of the log.
+        block: u64,
+    },
+    /// The log is new, and nothing says what the state before its first block is.
+    #[error("block {block}: the log is empty, and there is no state to begin it with")]
+    NoPreState {
+        /// Number of the block.
+        block: u64,
+    },
+    /// A block file brings a state that the log does not have.
+    #[error(
+        "block {block}: the state before it in the file is not that of the log: {what} is {file} in the \
+         file and {log} in the log; a block with its own state goes into a new folder, or is run with \
+         --isolated"
+    )]
+    OtherState {
+        /// Number of the block.
+        block: u64,
+        /// An account or slot.
+        what: String,
+        /// Its value in the file.
+        file: String,
+        /// Its value in the log.
+        log: String,
+    },
+    /// The state log could not be read as the state of a chain.
+    #[error("the state in the log: {source}")]
+    StateLog {
+        /// Why.
+        source: StateLogError<qmtree::Error>,
     },
     /// The database did not take it.
     #[error("block {block}")]

@@ -5,12 +5,12 @@ use crate::chain::ChainSpec;
 use crate::engine::error::RunError;
 use crate::engine::leaves::{ExecutedLeaves, execute_to_leaves};
 use crate::execute::{BlockInput, TracerFor};
-use crate::leaf::{PreStateHash, RuleError};
+use crate::leaf::{LeafParts, PreStateHash, RuleError};
 use crate::memory_state::MemoryState;
 use crate::verify::{Field, Mismatch, StateScope, check_body, check_hash, check_outcome, same};
 use alloy_evm::Database;
 use alloy_primitives::{Address, B256};
-use qmtree::proofs::{Head, TxNum};
+use qmtree::proofs::{Head, LeafPayload, Scheme, TxNum};
 use qmtree::{Block, Db};
 use revm::database::BundleState;
 use revm::database::states::bundle_state::BundleRetention;
@@ -73,11 +73,28 @@ pub struct BlockReport {
     pub head: Head,
     /// False if the block was in the log already, with the same leaves.
     pub appended: bool,
-    /// Time from the first instruction to the last leaf, without senders, checks and disk.
+    /// Time from the first instruction to the last leaf, without senders, checks and disk; zero if
+    /// the block was passed over.
     pub execution: Duration,
 }
 
 impl BlockReport {
+    /// Of a block that is in the log, as it was found there.
+    pub(super) fn of(db: &Db, block: &EthBlock, head: Head) -> Result<Self, qmtree::Error> {
+        let Range { start, end } = db.view().block_range(block.header.number)?;
+        Ok(Self {
+            block_number: block.header.number,
+            hash: block.header.hash_slow(),
+            transactions: block.body.transactions.len(),
+            gas_used: block.header.gas_used,
+            first_tx_num: start,
+            last_tx_num: TxNum(end.0.saturating_sub(1)),
+            head,
+            appended: false,
+            execution: Duration::ZERO,
+        })
+    }
+
     /// Leaves of the block.
     #[must_use]
     pub fn leaves(&self) -> u64 {
@@ -103,6 +120,45 @@ where
     S: BlockState,
     T: TracerFor<S>,
 {
+    let block = &prepared.block;
+    let number = block.header.number;
+    check_identity(db, &prepared.chain, number, pre_state.scheme())?;
+    let checked = execute_checked(prepared, state, tracer, pre_state)?;
+    let database = in_block(number);
+    let before = db.view().blocks();
+    let leaves = Block::new(number, &checked.payloads).with_tx_hashes(&checked.tx_hashes);
+    let head = db.append(&leaves).map_err(&database)?;
+    let appended = db.view().blocks() != before;
+    let report = BlockReport {
+        appended,
+        execution: checked.execution,
+        ..BlockReport::of(db, block, head).map_err(database)?
+    };
+    Ok((report, checked.state, checked.tracer))
+}
+
+/// A block that was executed, and holds.
+pub(super) struct Checked<S, T> {
+    pub(super) payloads: Vec<LeafPayload>,
+    /// One for each leaf, zero where no transaction made it.
+    pub(super) tx_hashes: Vec<B256>,
+    /// After the block.
+    pub(super) state: S,
+    pub(super) tracer: T,
+    pub(super) execution: Duration,
+}
+
+/// Executes a block and checks all that can be checked of it.
+pub(super) fn execute_checked<S, T>(
+    prepared: &PreparedBlock,
+    state: S,
+    tracer: T,
+    pre_state: &mut dyn PreStateHash,
+) -> Result<Checked<S, T>, RunError>
+where
+    S: BlockState,
+    T: TracerFor<S>,
+{
     let PreparedBlock {
         chain,
         block,
@@ -110,7 +166,6 @@ where
         ..
     } = prepared;
     let number = block.header.number;
-    check_identity(db, chain, number, pre_state)?;
     let mismatch = |mismatch: Mismatch| RunError::Mismatch {
         block: number,
         mismatch,
@@ -152,32 +207,22 @@ where
     if let Some(hash) = prepared.hash {
         check_hash(block, hash).map_err(mismatch)?;
     }
-
-    let database = |source| RunError::Database {
-        block: number,
-        source: Box::new(source),
-    };
-    let before = db.view().blocks();
-    let tx_hashes: Vec<B256> = parts
-        .iter()
-        .map(|parts| parts.transaction_hash())
-        .map(Option::unwrap_or_default)
-        .collect();
-    let leaves = Block::new(number, &payloads).with_tx_hashes(&tx_hashes);
-    let head = db.append(&leaves).map_err(database)?;
-    let Range { start, end } = db.view().block_range(number).map_err(database)?;
-    let report = BlockReport {
-        block_number: number,
-        hash: block.header.hash_slow(),
-        transactions: block.body.transactions.len(),
-        gas_used: executed.outcome.gas_used,
-        first_tx_num: start,
-        last_tx_num: TxNum(end.0.saturating_sub(1)),
-        head,
-        appended: db.view().blocks() != before,
+    let hashes = parts.iter().map(LeafParts::transaction_hash);
+    Ok(Checked {
+        payloads,
+        tx_hashes: hashes.map(Option::unwrap_or_default).collect(),
+        state,
+        tracer: executed.tracer,
         execution,
-    };
-    Ok((report, state, executed.tracer))
+    })
+}
+
+/// Says of the engine's errors which block they are about.
+pub(super) fn in_block(block: u64) -> impl Fn(qmtree::Error) -> RunError {
+    move |source| RunError::Database {
+        block,
+        source: Box::new(source),
+    }
 }
 
 /// Checks that a block follows the one before it, given by its number and hash.
@@ -202,11 +247,11 @@ pub fn check_parent(block: &EthBlock, (number, hash): (u64, B256)) -> Result<(),
 }
 
 /// A log holds the leaves of one chain and one scheme.
-fn check_identity(
+pub(super) fn check_identity(
     db: &Db,
     chain: &ChainSpec,
     block: u64,
-    pre_state: &dyn PreStateHash,
+    leaves: Scheme,
 ) -> Result<(), RunError> {
     let identity = db.identity();
     let (chain_id, database) = (chain.chain_id(), identity.chain_id);
@@ -217,7 +262,7 @@ fn check_identity(
             database,
         });
     }
-    let (leaves, database) = (pre_state.scheme(), identity.scheme);
+    let database = identity.scheme;
     if leaves != database {
         return Err(RunError::OtherScheme { leaves, database });
     }

@@ -9,7 +9,7 @@ pub const ACTIVE_WORDS: usize = 8;
 const LEVELS: u32 = 3;
 
 /// The tag of the node at `level`, 1 to 3, above the words.
-fn tag(level: u32) -> u8 {
+pub(super) fn tag(level: u32) -> u8 {
     match level {
         1 => 0x80,
         2 => 0x81,

@@ -204,7 +204,8 @@ impl Entry {
         Ok(entry)
     }
 
-    fn check(&self) -> Result<(), EntryError> {
+    /// Checks the rules of docs/FORMAT.md, section 1.4, that concern one entry alone.
+    pub(super) fn check(&self) -> Result<(), EntryError> {
         let no_value = self.value == StateWord::Value(B256::ZERO);
         if self.tombstone {
             let empty = no_value && self.next_key == B256::ZERO && self.supersedes.is_some();

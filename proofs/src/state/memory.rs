@@ -4,6 +4,7 @@ use super::active::ActiveBits;
 use super::batch::{BatchError, Touched, check_keys, rewrite};
 use super::compaction::Compaction;
 use super::entry::{Entry, EntryId, StateWord};
+use super::extract::{StateExtract, open_extract};
 use super::opening::STATE_TWIG_TAG;
 use super::proof::StateProof;
 use super::prove::{Evidence, StateSource, open_entries};
@@ -317,6 +318,35 @@ impl<H: TreeHasher> MemoryStateLog<H> {
             Some(by) => Evidence::Superseded { entry, by },
             None => Evidence::Active(entry),
         })
+    }
+
+    /// An extract for reading `keys` and writing them, and for deleting those of them for which
+    /// `deleted` says so; `value` has the value of a key, where the log has only its hash.
+    ///
+    /// # Errors
+    /// [`ProveError::Shape`] if a value is not the key's.
+    pub fn extract(
+        &self,
+        keys: &[B256],
+        deleted: impl Fn(&B256) -> bool,
+        value: impl Fn(&B256) -> Option<Vec<u8>>,
+    ) -> Result<StateExtract, ProveError<MissingNode>> {
+        let mut wanted = Vec::with_capacity(keys.len());
+        for key in keys {
+            let mut down = self.live.range(..=*key).rev();
+            let Some((floor, id)) = down.next() else {
+                continue;
+            };
+            let here = floor == key;
+            let hashed = self
+                .entry(*id)
+                .is_some_and(|e| matches!(e.value, StateWord::Hash(_)));
+            wanted.push((*id, if here && hashed { value(key) } else { None }));
+            if let Some((_, id)) = down.next().filter(|_| here && deleted(key)) {
+                wanted.push((*id, None));
+            }
+        }
+        open_extract(self, &self.hasher, self.entry_count(), wanted)
     }
 
     /// Proves the value of `key`, or its absence: now, or after transaction `at`.

@@ -18,6 +18,7 @@ mod active;
 mod batch;
 mod compaction;
 mod entry;
+mod extract;
 mod memory;
 mod opening;
 mod proof;
@@ -28,6 +29,9 @@ pub use active::{ACTIVE_WORDS, ActiveBits};
 pub use batch::{BatchError, Touched, check_keys, rewrite};
 pub use compaction::Compaction;
 pub use entry::{Entry, EntryError, EntryId, StateWord};
+pub use extract::{
+    MAX_EXTRACT_VALUE_LEN, OpenEntry, PartialError, PartialState, StateExtract, open_extract,
+};
 pub use memory::MemoryStateLog;
 pub use proof::StateProof;
 pub use prove::{Evidence, StateSource, open_entries};

@@ -140,7 +140,11 @@ fn check_ids(ids: &[EntryId], entry_count: u64) -> Result<(), ShapeError> {
 
 /// Refuses bytes that are no entry, or none that can have this id.
 fn check_entry(id: EntryId, bytes: &[u8; LEAF_LEN]) -> Result<(), ShapeError> {
-    let entry = Entry::from_bytes(bytes).map_err(ShapeError::Entry)?;
+    check_position(id, &Entry::from_bytes(bytes).map_err(ShapeError::Entry)?)
+}
+
+/// Refuses an entry that cannot have this id.
+pub(super) fn check_position(id: EntryId, entry: &Entry) -> Result<(), ShapeError> {
     let first = entry.key == B256::ZERO && entry.supersedes.is_none();
     let backwards = entry.supersedes.is_none_or(|older| older < id);
     if first == (id == EntryId(0)) && backwards {
