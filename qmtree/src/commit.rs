@@ -83,7 +83,7 @@ impl Writer {
             None if block.batches.is_empty() => return Ok(None),
             None => {
                 let log = self.state.state_log.clone();
-                let mut staged = Staged::new(log, &self.state.head);
+                let mut staged = Staged::new(log, &self.state.head, self.workers.clone());
                 let mut batches = block.batches.iter();
                 batches.try_for_each(|batch| staged.write(batch))?;
                 staged
@@ -169,7 +169,7 @@ impl Writer {
         } = scratch;
         let tags = &**tags;
         let previous = state.last_leaf_hash;
-        let second = self.second.as_ref();
+        let second = self.workers.second();
         let Some(second) = second.filter(|_| payloads.len() >= PARALLEL_LEAVES) else {
             put_bytes(given, payloads);
             journal.begin_block_with(payloads, tags, entries)?;

@@ -84,6 +84,7 @@ mod tail;
 mod tx_index;
 mod upper_tree;
 mod view;
+mod workers;
 mod writer;
 
 pub use block::Block;

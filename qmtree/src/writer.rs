@@ -7,11 +7,11 @@ use crate::observe;
 use crate::open::Opened;
 use crate::options::{Durability, Options, TxIndex};
 use crate::seal::{SealedEntries, Sealing, Written};
-use crate::second::Second;
 use crate::staged::Staged;
 use crate::state::State;
 use crate::tx_index::{Content, SharedIndex};
 use crate::view::View;
+use crate::workers::Workers;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{Head, TxNum};
@@ -35,7 +35,7 @@ pub(crate) struct Writer {
     /// The lowest block that was unwound to since the index was last fed.
     unwound_to: Option<u64>,
     pub(crate) scratch: Scratch,
-    pub(crate) second: Option<Second>,
+    pub(crate) workers: Workers,
     /// Blocks since the last sync, for grouped commits.
     unsynced_blocks: u32,
     poisoned: bool,
@@ -53,9 +53,8 @@ impl Writer {
         feeder: Option<Feeder>,
     ) -> Self {
         let hasher = Hasher::new(state.head.profile);
-        // Without a second thread everything works, one after the other.
-        let second = options.parallel.then(Second::start).flatten();
         Self {
+            workers: Workers::new(options.parallel),
             opened,
             options,
             hasher,
@@ -67,7 +66,6 @@ impl Writer {
             unwound_to: None,
             entry_sealing: None,
             scratch: Scratch::default(),
-            second,
             unsynced_blocks: 0,
             poisoned: false,
             touched: false,
@@ -92,7 +90,8 @@ impl Writer {
             let found = block_number;
             return Err(Error::Gap { expected, found });
         }
-        Ok(Staged::new(self.state.state_log.clone(), head))
+        let log = self.state.state_log.clone();
+        Ok(Staged::new(log, head, self.workers.clone()))
     }
 
     /// Runs an operation. If it fails after it began to write, the disk may hold more or less than

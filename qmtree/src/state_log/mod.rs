@@ -30,4 +30,5 @@ mod unwind;
 pub use batch::{MAX_VALUE_LEN, StateBatch};
 pub use extract::KeyUse;
 pub(crate) use extract::Moment;
+pub(crate) use hashing::Step;
 pub(crate) use log::StateLog;
