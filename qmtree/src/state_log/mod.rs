@@ -16,6 +16,7 @@ mod check;
 mod compare;
 mod entries;
 mod extract;
+mod export;
 mod hashing;
 mod history;
 mod index;
