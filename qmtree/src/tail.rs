@@ -416,7 +416,8 @@ mod tests {
             found.push(chunk);
         }
         let mut places: Vec<usize> = found.iter().map(at).collect();
-        (expected.sort_unstable(), places.sort_unstable());
+        expected.sort_unstable();
+        places.sort_unstable();
         assert_eq!(places, expected);
         let other = spare.chunk();
         assert!(
@@ -436,7 +437,7 @@ mod tests {
             for step in [1, 3, 100, 128, 129, 1000, 2048] {
                 let mut twig = TailTwig::default();
                 let spare = Spare::default();
-                spare.retire(vec![used(&hasher, &payloads, &hashes)]);
+                spare.retire(vec![used(&hasher, payloads, &hashes)]);
                 let mut shared = Vec::new();
                 for (payloads, hashes) in payloads.chunks(step).zip(hashes.chunks(step)) {
                     shared.push((twig.len(), twig.clone()));

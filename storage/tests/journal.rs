@@ -15,8 +15,8 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use qmtree_storage::sim::{Fate, SimDisk};
 use qmtree_storage::{
-    Contradiction, Disk, Identity, JournalError, JournalRecord, JournalState, JournalWriter,
-    RealDisk, recover,
+    Contradiction, Damage, Disk, Identity, JournalError, JournalRecord, JournalState,
+    JournalWriter, RealDisk, recover,
 };
 use std::path::PathBuf;
 use std::sync::Arc;

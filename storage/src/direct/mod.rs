@@ -14,6 +14,7 @@ mod sealed;
 pub(crate) use log::LogFile;
 pub(crate) use sealed::SealedFile;
 
+use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -27,7 +28,8 @@ const BUFFER_LEN: usize = 1 << 20;
 
 /// Opens a file whose writes go past the page cache.
 fn open_direct(options: &OpenOptions, path: &Path) -> io::Result<File> {
-    options.clone().custom_flags(libc::O_DIRECT).open(path)
+    let direct = OFlags::DIRECT.bits() as i32;
+    options.clone().custom_flags(direct).open(path)
 }
 
 /// `BUFFER_LEN` bytes that begin at a multiple of `BLOCK_LEN`.
