@@ -144,7 +144,7 @@ fn stateless_is_stateful_leaf_by_leaf() {
         let output = execute_file(file, &file.witness).unwrap();
         assert_eq!(output.leaves, made.stateful);
         assert_eq!(output.post_state_root, made.block.header.state_root);
-        assert!(output.leaves.len() > 4);
+        assert!(output.leaves.len() >= 4);
     }
 }
 

@@ -77,7 +77,10 @@ fn the_golden_file_is_read_and_holds() {
         program_id: RangeProgram::id(),
         digest: inputs.digest(),
     };
-    assert_eq!(inputs.digest().to_string(), "STATEMENT_HERE");
+    assert_eq!(
+        inputs.digest().to_string(),
+        "0xb63d55b45fc2879d87ca709848d873194d36d21ddd1b0a5e353820c2ccb0c997"
+    );
     let policy = Policy::default().accept(Trust::None);
     let verified = verify(&policy, &[&exec], read.envelope(), &expected, &control());
     assert_eq!(verified.unwrap().trust(), Trust::None);
