@@ -3,11 +3,16 @@
 use crate::fetch::FetchError;
 use alloy_primitives::B256;
 use qmtree::snapshot::{KeyError, SnapshotRefusal};
-use qmtree_execution_adapter::engine::{FileError, RunError};
+use qmtree_execution_adapter::engine::{
+    EdgeError, FileError, RecordError, RunError, WitnessStateError,
+};
 use qmtree_execution_adapter::statetest::StateTestError;
-use qmtree_execution_adapter::{CallError, TraceError};
+use qmtree_execution_adapter::{CallError, RangeError, StateWitnessError, TraceError};
+use qmtree_proofs::statement::StatementError;
 use qmtree_proofs::{DecodeError, TxNum, VerifyError};
+use qmtree_provers::{ArtifactError, BackendError};
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -120,6 +125,39 @@ pub(crate) enum CliError {
         what: &'static str,
         found: String,
     },
+    /// Blocks that are not in the files.
+    #[error("the files do not have all blocks from {} to {}", blocks.start(), blocks.end())]
+    NoBlocks { blocks: RangeInclusive<u64> },
+    /// A witness that could not be made.
+    #[error("{path}", path = path.display())]
+    Record {
+        path: PathBuf,
+        source: Box<RecordError>,
+    },
+    /// A file that is no witness.
+    #[error("{path}", path = path.display())]
+    BadWitness {
+        path: PathBuf,
+        source: StateWitnessError,
+    },
+    /// A witness does not hold.
+    #[error("{path}: INVALID", path = path.display())]
+    InvalidWitness {
+        path: PathBuf,
+        source: StateWitnessError,
+    },
+    /// A witness of something else.
+    #[error("{path}: INVALID: {what}", path = path.display())]
+    OtherWitness { path: PathBuf, what: &'static str },
+    /// What a bench compares is not the same.
+    #[error("the bench failed: {what}")]
+    Bench { what: &'static str },
+    /// A bench could not take a state out of an execution witness.
+    #[error("{path}", path = path.display())]
+    WitnessState {
+        path: PathBuf,
+        source: WitnessStateError,
+    },
     /// State tests failed.
     #[error("{failed} state tests failed")]
     StateTestsFailed { failed: u64 },
@@ -150,6 +188,43 @@ pub(crate) enum CliError {
     /// No leaf that can be read was made by the transaction.
     #[error("{path}: no leaf of transaction {tx_hash}; it is unknown, or its leaf is pruned", path = path.display())]
     NoLeafOf { path: PathBuf, tx_hash: B256 },
+    /// Blocks that do not lead to public inputs.
+    #[error("the range of blocks")]
+    Range { source: Box<RangeError> },
+    /// There is no edge of the log before a range.
+    #[error("{path}: the log before block {block}", path = path.display())]
+    Edge {
+        path: PathBuf,
+        block: u64,
+        source: Box<EdgeError>,
+    },
+    /// A prover or a verifier that did not do what it was asked to.
+    #[error("backend {backend}")]
+    Prover {
+        backend: String,
+        source: Box<BackendError>,
+    },
+    /// A file that holds no proof about a range of blocks.
+    #[error("{path}: not a proof about blocks", path = path.display())]
+    Artifact {
+        path: PathBuf,
+        source: Box<ArtifactError>,
+    },
+    /// A proof that shows something else than what was asked for.
+    #[error("{path}: INVALID", path = path.display())]
+    OtherRange {
+        path: PathBuf,
+        source: StatementError,
+    },
+    /// A proof that does not hold, or is not accepted.
+    #[error("{path}: INVALID", path = path.display())]
+    InvalidRange {
+        path: PathBuf,
+        source: Box<BackendError>,
+    },
+    /// Options that do not go together.
+    #[error("{what}")]
+    Usage { what: &'static str },
     /// The demonstration did not show what it should.
     #[error("the demonstration failed: {what}")]
     Demo { what: String },
@@ -233,8 +308,12 @@ impl CliError {
             | Self::InvalidStep { .. }
             | Self::InvalidCall { .. }
             | Self::OtherCall { .. }
+            | Self::InvalidWitness { .. }
+            | Self::OtherWitness { .. }
             | Self::Demo { .. }
             | Self::StateTestsFailed { .. } => ExitCode::from(1),
+            Self::OtherRange { .. } | Self::InvalidRange { .. } => ExitCode::from(1),
+            Self::Range { source } if source.is_invalid_block() => ExitCode::from(1),
             Self::Run { source, .. } if source.is_invalid_block() => ExitCode::from(1),
             Self::Snapshot { source } if is_invalid(source) => ExitCode::from(1),
             _ => ExitCode::from(2),

@@ -29,6 +29,17 @@ const CALL_LIMIT: Limit = Limit {
     text: "256 MiB, the limit for proofs of calls",
 };
 
+const ARTIFACT_LIMIT: Limit = Limit {
+    bytes: qmtree_provers::MAX_ARTIFACT_LEN,
+    text: "512 MiB, the limit for proofs about blocks",
+};
+
+/// Room for the blocks of a day and what they read.
+const WITNESS_LIMIT: Limit = Limit {
+    bytes: 4 << 30,
+    text: "4 GiB, the limit for witnesses",
+};
+
 #[derive(Clone, Copy, Debug)]
 struct Limit {
     bytes: u64,
@@ -74,9 +85,19 @@ pub(crate) fn read_call(path: &Path) -> Result<Vec<u8>, CliError> {
     read(path, |_| CALL_LIMIT)
 }
 
+/// Reads a witness of the state log.
+pub(crate) fn read_witness(path: &Path) -> Result<Vec<u8>, CliError> {
+    read(path, |_| WITNESS_LIMIT)
+}
+
 /// Reads the opening of a step.
 pub(crate) fn read_opening(path: &Path) -> Result<Vec<u8>, CliError> {
     read(path, |_| OPENING_LIMIT)
+}
+
+/// Reads a proof about a range of blocks.
+pub(crate) fn read_artifact(path: &Path) -> Result<Vec<u8>, CliError> {
+    read(path, |_| ARTIFACT_LIMIT)
 }
 
 /// An encoded proof starts with its magic, which is no JSON.

@@ -13,11 +13,13 @@ mod files;
 mod log;
 mod output;
 mod progress;
+mod prover;
 mod run;
 mod snapshot;
 mod statetest;
 mod trace;
 mod verify;
+mod witness;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -53,6 +55,10 @@ enum Command {
     Append(database::Append),
     Run(run::Run),
     Fetch(fetch::Fetch),
+    Replay(prover::Replay),
+    ProveRange(prover::ProveRange),
+    VerifyRange(prover::VerifyRange),
+    Worker(prover::Worker),
     Trace(trace::Trace),
     Call(call::Call),
     VerifyCall(call::VerifyCall),
@@ -71,6 +77,7 @@ enum Command {
     Stats(database::Stats),
     Statetest(statetest::StateTest),
     Snapshot(snapshot::Snapshot),
+    Witness(witness::WitnessCommand),
     Db(database::DbCommand),
     Bench(bench::Bench),
 }
@@ -83,6 +90,10 @@ impl Command {
             Self::Append(command) => command.run(),
             Self::Run(command) => command.run(),
             Self::Fetch(command) => command.run(),
+            Self::Replay(command) => command.run(),
+            Self::ProveRange(command) => command.run(),
+            Self::VerifyRange(command) => command.run(),
+            Self::Worker(command) => command.run(),
             Self::Trace(command) => command.run(),
             Self::Call(command) => command.run(),
             Self::VerifyCall(command) => command.run(),
@@ -101,6 +112,7 @@ impl Command {
             Self::Stats(command) => command.run(),
             Self::Statetest(command) => command.run(),
             Self::Snapshot(command) => command.run(),
+            Self::Witness(command) => command.run(),
             Self::Db(command) => command.run(),
             Self::Bench(command) => command.run(),
         }

@@ -1,6 +1,7 @@
 //! Why the engine refused or failed.
 
 use crate::snapshot::SnapshotRefusal;
+use qmtree_proofs::state::Compaction;
 use qmtree_proofs::state::{BatchError, EntryError, EntryId};
 use qmtree_proofs::{ProveError, ShapeError, TxNum};
 use qmtree_storage::snapshot::SnapshotError;
@@ -133,6 +134,15 @@ pub enum Error {
     /// The question has no answer in this tree.
     #[error(transparent)]
     Shape(#[from] ShapeError),
+    /// Which entries a compacted state log moves is known to the whole log alone.
+    #[error(
+        "the state log is compacted ({compaction}), and what that moves is known to the whole log alone; \
+         witnesses of the state need a database without compaction"
+    )]
+    CompactedState {
+        /// The rule of the database.
+        compaction: Compaction,
+    },
     /// The database was opened for reading only.
     #[error("the database is open for reading only")]
     ReadOnly,

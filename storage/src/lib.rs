@@ -17,6 +17,8 @@
 
 mod checkpoint;
 mod database;
+#[cfg(all(target_os = "linux", not(miri)))]
+mod direct;
 mod durable;
 mod entries;
 mod header;
@@ -52,10 +54,10 @@ pub use identity::{GROUP_SHIFT, Identity, IdentityError};
 pub use index::{Index, IndexBatch, IndexError, MemoryIndex, Reached};
 #[cfg(feature = "rocksdb")]
 pub use index::{RocksIndex, RocksOptions};
-pub use io::{Disk, DiskFile, Mapped};
+pub use io::{Disk, DiskFile, Mapped, Syncer};
 pub use journal::{
     Contradiction, Damage, EntryPart, JournalError, JournalFile, JournalRecord, JournalState,
-    JournalWriter, Recovered, TornTail, put_value, recover,
+    JournalSync, JournalWriter, Recovered, SyncedRecords, TornTail, put_value, recover,
 };
 pub use real_disk::RealDisk;
 pub use segment::{

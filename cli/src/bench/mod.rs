@@ -14,6 +14,7 @@ mod samples;
 mod snapshot;
 mod snapshot_state;
 mod state;
+mod witness;
 
 use crate::error::CliError;
 use clap::{Args, Subcommand};
@@ -35,6 +36,7 @@ enum What {
     Prove(prove::BenchProve),
     Snapshot(snapshot::BenchSnapshot),
     State(state::BenchState),
+    Witness(witness::BenchWitness),
 }
 
 impl Bench {
@@ -45,6 +47,7 @@ impl Bench {
             What::Prove(bench) => bench.run(),
             What::Snapshot(bench) => bench.run(),
             What::State(bench) => bench.run(),
+            What::Witness(bench) => bench.run(),
         }
     }
 }

@@ -14,10 +14,9 @@ use alloc::vec::Vec;
 use alloy_primitives::{B256, Bytes, keccak256};
 use core::fmt;
 use qmtree_proofs::statement::{
-    BlockResult, PublicInputs, RangeTree, StatementBuilder, StatementError, StatementSetup,
-    WitnessKind,
+    BlockResult, PublicInputs, RangeTree, StatementBuilder, StatementSetup, WitnessKind,
 };
-use qmtree_proofs::{Blake3, Keccak256, Profile, Scheme, TreeHasher};
+use qmtree_proofs::{Scheme, TreeHasher};
 
 const CLAIMS_DOMAIN: &[u8] = b"qmtree/claims/1";
 /// As far back as `BLOCKHASH` reaches.
@@ -63,14 +62,7 @@ where
 /// [`RangeError`].
 pub fn execute_range_bytes(input: &Bytes) -> Result<RangeOutput, RangeError> {
     let input = RangeInput::from_bytes(input)?;
-    match input.edge.head().profile {
-        Profile::Keccak256 => execute_range(&input, Keccak256),
-        Profile::Blake3 => execute_range(&input, Blake3),
-        _ => Err(StatementError::Inconsistent {
-            field: "the profile",
-        }
-        .into()),
-    }
+    execute_range(&input, input.edge.head().profile)
 }
 
 fn execute_with<H, T>(

@@ -7,7 +7,7 @@ use super::refusal::SnapshotRefusal;
 use super::roots::roots_of;
 use super::set::{SnapshotSet, append_blocks};
 use crate::error::Error;
-use crate::tail::{Leaves, TWIG_LEN, TailTwig};
+use crate::tail::{Leaves, Spare, TWIG_LEN, TailTwig};
 use crate::upper_tree::UpperTree;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
@@ -89,7 +89,7 @@ impl Plan {
             tags: &[],
             hashes: &tail_hashes,
         };
-        tail.append(&hasher, leaves);
+        tail.append(&hasher, leaves, &Spare::default());
         let tags = file.tags(sealed).or_else(|| set.tags(sealed));
         let tail_tags = tags.and_then(|tags| tags.get(..count)).unwrap_or_default();
         let tail_tags = tail_tags.to_vec();

@@ -1,0 +1,217 @@
+//! The suite on all backends that are here, and on some that must not pass it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test that fails may panic"
+)]
+
+mod common;
+
+use alloy_primitives::B256;
+use common::{example_worker, id, sample};
+use qmtree_provers::conformance::check;
+use qmtree_provers::{
+    BackendError, BackendInfo, Control, Envelope, ExecBackend, Executed, MockBackend, Policy,
+    ProveRequest, ProverBackend, RangeProgram, Statement, Trust, VerifierBackend, VerifierInfo,
+    verify,
+};
+use std::time::Duration;
+
+const RANGE: [u64; 1] = [1_149_999];
+const OTHER: [u64; 2] = [1_149_999, 1_150_000];
+
+#[test]
+fn exec_conforms() {
+    let exec = ExecBackend::new(RangeProgram, id("exec"));
+    let report = check(
+        &exec,
+        &exec,
+        &sample("exec", &RANGE),
+        &sample("exec", &OTHER),
+    );
+    let report = report.unwrap_or_else(|failure| panic!("{failure}"));
+    assert!(report.checks.len() > 80, "{}", report.checks.len());
+}
+
+#[test]
+fn mock_conforms() {
+    let mock = MockBackend::new(RangeProgram, id("mock"));
+    let report = check(
+        &mock,
+        &mock,
+        &sample("mock", &RANGE),
+        &sample("mock", &OTHER),
+    );
+    report.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn a_worker_conforms() {
+    let worker = example_worker();
+    let (range, other) = (sample("example", &RANGE), sample("example", &OTHER));
+    let report = check(&worker, &worker.verifier(), &range, &other);
+    report.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// What a worker makes is worth what its verifier is worth: here, re-execution in this process.
+#[test]
+fn a_verifier_that_is_linked_needs_no_worker() {
+    let worker = example_worker();
+    let here = ExecBackend::new(RangeProgram, id("example"))
+        .with_name("example")
+        .unwrap();
+    let report = check(
+        &worker,
+        &here,
+        &sample("example", &RANGE),
+        &sample("example", &OTHER),
+    );
+    report.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// A backend that is wrong in one way.
+struct Wrong {
+    inner: ExecBackend<RangeProgram>,
+    prove: fn(Result<Envelope, BackendError>) -> Result<Envelope, BackendError>,
+    verdict: fn(&Envelope, Result<(), BackendError>) -> Result<(), BackendError>,
+    trust: Trust,
+}
+
+impl ProverBackend for Wrong {
+    fn info(&self) -> Result<BackendInfo, BackendError> {
+        ProverBackend::info(&self.inner)
+    }
+
+    fn execute(&self, input: &[u8], control: &Control) -> Result<Executed, BackendError> {
+        self.inner.execute(input, control)
+    }
+
+    fn prove(
+        &self,
+        request: &ProveRequest<'_>,
+        control: &Control,
+    ) -> Result<Envelope, BackendError> {
+        (self.prove)(self.inner.prove(request, control))
+    }
+}
+
+impl VerifierBackend for Wrong {
+    fn info(&self) -> VerifierInfo {
+        VerifierInfo {
+            trust: self.trust,
+            ..VerifierBackend::info(&self.inner)
+        }
+    }
+
+    fn check(
+        &self,
+        envelope: &Envelope,
+        expected: &Statement,
+        control: &Control,
+    ) -> Result<(), BackendError> {
+        (self.verdict)(envelope, self.inner.check(envelope, expected, control))
+    }
+}
+
+#[test]
+fn what_is_wrong_is_found() {
+    let right = || Wrong {
+        inner: ExecBackend::new(RangeProgram, id("exec")),
+        prove: |made| made,
+        verdict: |_, verdict| verdict,
+        trust: Trust::None,
+    };
+    let failure = |wrong: &Wrong| {
+        let failed = check(
+            wrong,
+            wrong,
+            &sample("exec", &RANGE),
+            &sample("exec", &OTHER),
+        );
+        failed.err().map(|failure| failure.check)
+    };
+    assert_eq!(failure(&right()), None);
+    // Believes everything.
+    let credulous = Wrong {
+        verdict: |_, _| Ok(()),
+        ..right()
+    };
+    let invalid = "a proof for something else is invalid";
+    assert_eq!(failure(&credulous), Some(invalid));
+    // Believes what an envelope says of itself: compares nothing with what is expected.
+    let gullible = Wrong {
+        verdict: |envelope, verdict| match verdict {
+            Err(BackendError::WrongStatement { .. } | BackendError::WrongProgram { .. })
+                if !envelope.proof().is_empty() =>
+            {
+                Ok(())
+            }
+            verdict => verdict,
+        },
+        ..right()
+    };
+    assert_eq!(failure(&gullible), Some(invalid));
+    // Believes nothing.
+    let stubborn = Wrong {
+        verdict: |_, _| Err(BackendError::Cancelled),
+        ..right()
+    };
+    assert_eq!(failure(&stubborn), Some("its proof holds"));
+    // Names its own errors instead of the proof's.
+    let evasive = Wrong {
+        verdict: |_, verdict| verdict.map_err(|_| BackendError::Cancelled),
+        ..right()
+    };
+    assert_eq!(failure(&evasive), Some(invalid));
+    // Changes what it made.
+    let sloppy = Wrong {
+        prove: |made| made.and_then(|made| Ok(made.with_public_values(vec![7; 32])?)),
+        ..right()
+    };
+    assert_eq!(failure(&sloppy), Some("its public values are the digest"));
+    // Says that its re-execution is a cryptographic proof: then the default policy takes it, which
+    // is what the class says. The suite cannot tell; whoever writes a verifier answers for its class.
+    let boastful = Wrong {
+        trust: Trust::Cryptographic,
+        ..right()
+    };
+    assert_eq!(failure(&boastful), None);
+}
+
+#[test]
+fn no_policy_but_that_for_tests_looks_at_mocks() {
+    let mock = MockBackend::new(RangeProgram, id("mock"));
+    let sample = sample("mock", &RANGE);
+    let control = Control::timeout(Duration::from_secs(600));
+    let request = ProveRequest {
+        input: &sample.input,
+        statement: sample.statement,
+        format: None,
+    };
+    let envelope = mock.prove(&request, &control).unwrap();
+    assert_eq!(envelope.to_bytes()[..4], *b"QMMK");
+    let expected = Statement {
+        program_id: id("mock"),
+        digest: sample.statement,
+    };
+    let all = [Trust::Hardware, Trust::External, Trust::None];
+    let lenient = all.into_iter().fold(Policy::default(), Policy::accept);
+    for policy in [Policy::default(), lenient] {
+        let refused = verify(&policy, &[&mock], &envelope, &expected, &control);
+        assert!(matches!(refused, Err(BackendError::Policy { .. })));
+    }
+    // With the magic of a proof it is no mock, and no proof.
+    let mut bytes = envelope.to_bytes();
+    bytes[..4].copy_from_slice(b"QMEV");
+    let dressed = Envelope::from_bytes(&bytes).unwrap();
+    let refused = verify(
+        &Policy::for_tests(),
+        &[&mock],
+        &dressed,
+        &expected,
+        &control,
+    );
+    assert!(refused.unwrap_err().is_invalid_proof());
+    assert_ne!(B256::ZERO, expected.digest);
+}
