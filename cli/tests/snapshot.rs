@@ -286,7 +286,7 @@ fn a_state_log_travels_with_its_past_or_without() {
     }
     made.close().unwrap();
     let head = space.ok(&["head", "--db", "db", "--json"]).out;
-    std::fs::write(space.root().join("head.json"), &head).unwrap();
+    space.write("head.json", head.as_bytes());
     let key = keccak256("b").to_string();
     let state =
         |db: &str, at: &[&str]| space.run(&[&["state", "get", "--db", db, &key], at].concat());
@@ -336,7 +336,7 @@ fn a_state_log_travels_with_its_past_or_without() {
     // Refused before there is a folder.
     let wrong = head.replace("\"entryCount\":", "\"entryCount\":1");
     let no_hash = wrong.rsplit_once(",\"headHash\"").unwrap().0.to_owned() + "}";
-    std::fs::write(space.root().join("wrong.json"), no_hash).unwrap();
+    space.write("wrong.json", no_hash.as_bytes());
     let import = [
         "snapshot",
         "import",
