@@ -280,6 +280,8 @@ impl Error {
         let is_gone = |source: &io::Error| source.kind() == io::ErrorKind::NotFound;
         match self {
             Self::MissingLeaves { .. }
+            | Self::MissingEntries { .. }
+            | Self::EntrySegment(EntrySegmentError::Place { .. })
             | Self::Journal(
                 JournalError::Missing { .. }
                 | JournalError::Damaged {
@@ -289,6 +291,7 @@ impl Error {
             )
             | Self::Segment(SegmentError::Gap { .. }) => true,
             Self::Journal(JournalError::Io { source, .. })
+            | Self::EntrySegment(EntrySegmentError::Io { source, .. })
             | Self::Segment(SegmentError::Io { source, .. }) => is_gone(source),
             _ => false,
         }
@@ -338,7 +341,18 @@ mod tests {
             found: 7,
             expected: 5,
         };
-        let again: [Error; 5] = [
+        let entries = |kind| EntrySegmentError::Io {
+            path: path(),
+            action: "map",
+            source: io(kind),
+        };
+        let again: [Error; 7] = [
+            entries(io::ErrorKind::NotFound).into(),
+            Error::MissingEntries {
+                path: path(),
+                journal: 3,
+                sealed: 2,
+            },
             journal(io::ErrorKind::NotFound).into(),
             segment(io::ErrorKind::NotFound).into(),
             damaged(gap).into(),
@@ -349,7 +363,8 @@ mod tests {
                 sealed: 2,
             },
         ];
-        let never: [Error; 5] = [
+        let never: [Error; 6] = [
+            entries(io::ErrorKind::PermissionDenied).into(),
             journal(io::ErrorKind::PermissionDenied).into(),
             segment(io::ErrorKind::Other).into(),
             damaged(Damage::Body { seq: 3 }).into(),

@@ -1,9 +1,9 @@
-//! A second thread for work that can be cut in two. What is computed does not depend on it.
+//! Work on the state that is cut in two. What is computed does not depend on it.
 
 use crate::second::Second;
 use std::sync::Arc;
 
-/// The second thread, or none.
+/// The second thread, shared by the writer and the block that it makes; or none.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Workers(Option<Arc<Second>>);
 
@@ -29,9 +29,9 @@ impl Workers {
             return (there(), here());
         };
         let mut first = None;
-        let put = &mut first;
-        let other = second.run(move || *put = Some(there()), here);
-        let first = first.expect("it ran, since both have ended");
-        (first, other)
+        let behind = || first = Some(there());
+        let ahead = second.run(behind, here);
+        let first = first.expect("the second thread is waited for");
+        (first, ahead)
     }
 }

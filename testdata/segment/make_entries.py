@@ -1,4 +1,4 @@
-"""Golden segments of the state log, made from sections 1, 11 and 12 of docs/FORMAT.md with the state log of the oracle.
+"""Golden segments of the state log, made from sections 1 and 11 of docs/FORMAT.md with the state log of the oracle.
 
     python3 testdata/segment/make_entries.py generate        write <profile>-entries.txt beside this file
     python3 testdata/segment/make_entries.py check           make them again and compare

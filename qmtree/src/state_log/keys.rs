@@ -1,5 +1,5 @@
 //! The file of keys: index and active bits as of the sealed entries, so that opening need not read
-//! these (docs/FORMAT.md, section 12). It is derived: where it is missing or old, entries are read.
+//! these (docs/FORMAT.md, section 11.1). It is derived: where it is missing or old, entries are read.
 
 use super::index::Item;
 use super::log::StateLog;

@@ -8,7 +8,7 @@
 //!
 //! They lie in the folder of the other segments. Active bits are not in them: what is active follows
 //! from the entries that come later. A file beside them has the bits and the keys ([`StateKeys`],
-//! section 12), so that opening a database does not read every entry; it may be missing.
+//! section 11.1), so that opening a database does not read every entry; it may be missing.
 
 mod error;
 mod keys;
