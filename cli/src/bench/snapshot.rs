@@ -3,6 +3,7 @@
 use super::leaves::Random;
 use super::machine::{Machine, cpu_seconds};
 use super::place::Place;
+use super::snapshot_state;
 use crate::arguments::ProfileName;
 use crate::database::folder_len;
 use crate::error::CliError;
@@ -43,6 +44,18 @@ pub(crate) struct BenchSnapshot {
     /// given. Takes about 450 bytes a leaf.
     #[arg(long, value_name = "DIR")]
     db: Option<PathBuf>,
+    /// Measure snapshots of a state log instead: all of it, and what is live.
+    #[arg(long)]
+    state: bool,
+    /// Keys of that state.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1_000_000,
+        requires = "state"
+    )]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    keys: u64,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -80,7 +93,7 @@ struct Report {
 /// What one step took.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Cost {
+pub(super) struct Cost {
     seconds: f64,
     /// User and system time of all threads, where the system tells.
     cpu_seconds: Option<f64>,
@@ -90,6 +103,10 @@ impl BenchSnapshot {
     pub(crate) fn run(&self) -> Result<(), CliError> {
         let machine = Machine::now();
         let place = Place::new(self.db.as_deref())?;
+        if self.state {
+            let (profile, keep) = (self.profile.profile(), self.db.is_some());
+            return snapshot_state::run(&place, profile, self.keys, self.json, keep);
+        }
         let failed = place.failed();
         let limit = hash_limit(self.profile.profile());
         let mut db = place.create(self.profile.profile(), Options::bulk_load())?;
@@ -206,15 +223,10 @@ impl BenchSnapshot {
             ("import, all cores", report.import),
             ("plain copy, synced", report.copy),
         ] {
-            let Cost {
-                seconds,
-                cpu_seconds,
-            } = cost;
-            let cpu = cpu_seconds.map_or("?".to_owned(), |cpu| format!("{cpu:.2}"));
             say(format_args!(
-                "{name:<20}{seconds:>8.3} s  cpu {cpu:>6} s  {:>7.3} M leaves/s  {:>6.3} GB/s",
-                *leaves as f64 / seconds / 1e6,
-                report.bytes as f64 / seconds / 1e9
+                "{name:<20}{cost}  {:>7.3} M leaves/s  {:>6.3} GB/s",
+                *leaves as f64 / cost.seconds / 1e6,
+                report.bytes as f64 / cost.seconds / 1e9
             ))?;
         }
         say(format_args!(
@@ -230,13 +242,22 @@ impl BenchSnapshot {
     }
 }
 
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let cpu = self
+            .cpu_seconds
+            .map_or("?".to_owned(), |cpu| format!("{cpu:.2}"));
+        write!(f, "{:>8.3} s  cpu {cpu:>6} s", self.seconds)
+    }
+}
+
 impl Cost {
-    const NONE: Self = Self {
+    pub(super) const NONE: Self = Self {
         seconds: 0.0,
         cpu_seconds: Some(0.0),
     };
 
-    fn plus(self, other: Self) -> Self {
+    pub(super) fn plus(self, other: Self) -> Self {
         let cpu = self.cpu_seconds.zip(other.cpu_seconds);
         Self {
             seconds: self.seconds + other.seconds,
@@ -245,7 +266,7 @@ impl Cost {
     }
 }
 
-fn timed<T>(work: impl FnOnce() -> T) -> (Cost, T) {
+pub(super) fn timed<T>(work: impl FnOnce() -> T) -> (Cost, T) {
     let (cpu, start) = (cpu_seconds(), Instant::now());
     let done = work();
     let seconds = start.elapsed().as_secs_f64();
@@ -279,7 +300,7 @@ fn timed_copy(from: &Path, to: &Path) -> Result<(u64, Cost), CliError> {
 }
 
 /// A folder next to the database.
-fn beside(place: &Place, name: &str) -> PathBuf {
+pub(super) fn beside(place: &Place, name: &str) -> PathBuf {
     place.path().with_extension(name)
 }
 

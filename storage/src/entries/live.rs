@@ -196,9 +196,9 @@ mod tests {
             live.iter().for_each(|index| bits.set(*index, true));
             let mut word = bits.0.as_flattened().to_vec();
             live.iter()
-                .for_each(|index| word.extend([*index as u8; LEAF_LEN]));
+                .for_each(|index| word.extend([index.to_le_bytes()[0]; LEAF_LEN]));
             for place in 0..TwigOpening::node_places(&bits).len() {
-                word.extend([place as u8 + 1; 32]);
+                word.extend([place.to_le_bytes()[0] + 1; 32]);
             }
             let opening = TwigOpening::read(&word).unwrap();
             let tree = opening.tree(&hasher);

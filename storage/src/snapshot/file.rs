@@ -173,7 +173,7 @@ impl SnapshotFile {
     /// # Errors
     /// [`SnapshotError::Content`] if the file has no values of that twig, or has more of them.
     pub fn values(&self, twig: u64, limit: usize) -> Result<Vec<u8>, SnapshotError> {
-        let packed = self.word(&self.values, twig)?;
+        let packed = self.packed_values(twig)?;
         if packed.is_empty() {
             return Ok(Vec::new());
         }
@@ -182,6 +182,14 @@ impl SnapshotFile {
             twig,
             source,
         })
+    }
+
+    /// The same, packed as they are in the file.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Content`] if the file has no values of that twig.
+    pub fn packed_values(&self, twig: u64) -> Result<Cow<'_, [u8]>, SnapshotError> {
+        self.word(&self.values, twig)
     }
 
     fn word(&self, places: &[WordPlace], twig: u64) -> Result<Cow<'_, [u8]>, SnapshotError> {

@@ -150,9 +150,7 @@ impl StateFiles<'_> {
     }
 
     fn has_same(&self, segment: &EntrySegment, twig: u64) -> bool {
-        let word = self
-            .file(twig)
-            .and_then(|file| Ok(file.entries_word(twig).ok()));
+        let word = self.file(twig).map(|file| file.entries_word(twig).ok());
         let (Ok(Some(word)), Ok(entries)) = (word, segment.twig_entries(TwigId(twig))) else {
             return false;
         };
