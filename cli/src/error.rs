@@ -3,13 +3,16 @@
 use crate::fetch::FetchError;
 use alloy_primitives::B256;
 use qmtree::snapshot::{KeyError, SnapshotRefusal};
-use qmtree_execution_adapter::engine::{EdgeError, FileError, RunError};
+use qmtree_execution_adapter::engine::{
+    EdgeError, FileError, RecordError, RunError, WitnessStateError,
+};
 use qmtree_execution_adapter::statetest::StateTestError;
-use qmtree_execution_adapter::{CallError, RangeError, TraceError};
+use qmtree_execution_adapter::{CallError, RangeError, StateWitnessError, TraceError};
 use qmtree_proofs::statement::StatementError;
 use qmtree_proofs::{DecodeError, TxNum, VerifyError};
 use qmtree_provers::{ArtifactError, BackendError};
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -121,6 +124,39 @@ pub(crate) enum CliError {
         path: PathBuf,
         what: &'static str,
         found: String,
+    },
+    /// Blocks that are not in the files.
+    #[error("the files do not have all blocks from {} to {}", blocks.start(), blocks.end())]
+    NoBlocks { blocks: RangeInclusive<u64> },
+    /// A witness that could not be made.
+    #[error("{path}", path = path.display())]
+    Record {
+        path: PathBuf,
+        source: Box<RecordError>,
+    },
+    /// A file that is no witness.
+    #[error("{path}", path = path.display())]
+    BadWitness {
+        path: PathBuf,
+        source: StateWitnessError,
+    },
+    /// A witness does not hold.
+    #[error("{path}: INVALID", path = path.display())]
+    InvalidWitness {
+        path: PathBuf,
+        source: StateWitnessError,
+    },
+    /// A witness of something else.
+    #[error("{path}: INVALID: {what}", path = path.display())]
+    OtherWitness { path: PathBuf, what: &'static str },
+    /// What a bench compares is not the same.
+    #[error("the bench failed: {what}")]
+    Bench { what: &'static str },
+    /// A bench could not take a state out of an execution witness.
+    #[error("{path}", path = path.display())]
+    WitnessState {
+        path: PathBuf,
+        source: WitnessStateError,
     },
     /// State tests failed.
     #[error("{failed} state tests failed")]
@@ -272,6 +308,8 @@ impl CliError {
             | Self::InvalidStep { .. }
             | Self::InvalidCall { .. }
             | Self::OtherCall { .. }
+            | Self::InvalidWitness { .. }
+            | Self::OtherWitness { .. }
             | Self::Demo { .. }
             | Self::StateTestsFailed { .. } => ExitCode::from(1),
             Self::OtherRange { .. } | Self::InvalidRange { .. } => ExitCode::from(1),

@@ -34,6 +34,12 @@ const ARTIFACT_LIMIT: Limit = Limit {
     text: "512 MiB, the limit for proofs about blocks",
 };
 
+/// Room for the blocks of a day and what they read.
+const WITNESS_LIMIT: Limit = Limit {
+    bytes: 4 << 30,
+    text: "4 GiB, the limit for witnesses",
+};
+
 #[derive(Clone, Copy, Debug)]
 struct Limit {
     bytes: u64,
@@ -77,6 +83,11 @@ pub(crate) fn read_proof(path: &Path) -> Result<Proof, CliError> {
 /// Reads the proof of a call.
 pub(crate) fn read_call(path: &Path) -> Result<Vec<u8>, CliError> {
     read(path, |_| CALL_LIMIT)
+}
+
+/// Reads a witness of the state log.
+pub(crate) fn read_witness(path: &Path) -> Result<Vec<u8>, CliError> {
+    read(path, |_| WITNESS_LIMIT)
 }
 
 /// Reads the opening of a step.

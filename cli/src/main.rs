@@ -19,6 +19,7 @@ mod snapshot;
 mod statetest;
 mod trace;
 mod verify;
+mod witness;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -76,6 +77,7 @@ enum Command {
     Stats(database::Stats),
     Statetest(statetest::StateTest),
     Snapshot(snapshot::Snapshot),
+    Witness(witness::WitnessCommand),
     Db(database::DbCommand),
     Bench(bench::Bench),
 }
@@ -110,6 +112,7 @@ impl Command {
             Self::Stats(command) => command.run(),
             Self::Statetest(command) => command.run(),
             Self::Snapshot(command) => command.run(),
+            Self::Witness(command) => command.run(),
             Self::Db(command) => command.run(),
             Self::Bench(command) => command.run(),
         }

@@ -52,6 +52,44 @@ fn values_are_read_now_and_in_the_past() {
     let stats = space.ok(&["state", "stats", "--db", "db", "--json"]).json();
     assert_eq!([&stats["liveKeys"], &stats["keysEver"]], [1, 2]);
     assert_eq!([&stats["entryCount"], &stats["sealedEntryCount"]], [5, 0]);
+    assert_eq!(stats["compactionEntriesPerKey"], 0);
+    assert_eq!(
+        [&stats["prunedEntryCount"], &stats["earliestTxNum"]],
+        [&json!(0), &Value::Null]
+    );
+}
+
+/// The rule changes roots: the same writes, and an entry more for what moved.
+#[test]
+fn a_database_is_made_with_a_rule_of_compaction_and_keeps_it() {
+    let space = Workspace::new();
+    let zero = hex("00", 32);
+    let leaf = json!({"preStateHash": zero, "stateChangeHash": zero, "transitionHash": zero});
+    let line = |block: u64, byte: &str| {
+        let writes = json!([{"key": hex("ab", 32), "value": hex(byte, 32)}]);
+        let batches = json!([{"txNum": block, "writes": writes}]);
+        json!({"block": block, "leaves": [leaf], "batches": batches}).to_string()
+    };
+    let lines: Vec<_> = ["01", "02", "03", "04"].into_iter().zip(0..).collect();
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|(byte, block)| line(*block, byte))
+        .collect();
+    space.write("blocks.jsonl", lines.join("\n").as_bytes());
+    let mut counts = Vec::new();
+    for (db, rule) in [("off", "0"), ("on", "1")] {
+        space.ok(&["init", "--db", db, "--compaction", rule]);
+        space.ok(&["append", "--db", db, "blocks.jsonl"]);
+        let stats = space.ok(&["state", "stats", "--db", db, "--json"]).json();
+        assert_eq!(stats["compactionEntriesPerKey"].to_string(), rule);
+        assert_eq!(stats["liveKeys"], 1);
+        counts.push(stats["entryCount"].as_u64().unwrap());
+        let text = space.ok(&["state", "stats", "--db", db]).out;
+        assert!(text.contains("pruned      nothing"), "{text}");
+        space.ok(&["check", "--db", db]);
+    }
+    assert_eq!(counts[0], 5);
+    assert!(counts[1] > 5, "{counts:?}");
 }
 
 #[test]

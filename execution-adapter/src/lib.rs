@@ -20,6 +20,7 @@ mod range;
 mod recorder;
 mod state_item;
 pub mod state_log;
+mod state_witness;
 mod stateless;
 #[cfg(feature = "engine")]
 pub mod statetest;
@@ -51,6 +52,10 @@ pub use range::{
 };
 pub use recorder::Recorder;
 pub use state_item::{AccountValue, StateItem, StateKey, root_over};
+pub use state_witness::{
+    MissingState, StateBlock, StateBlockError, StateName, StateWitness, StateWitnessBlock,
+    StateWitnessError, StateWitnessOutput, execute_state_witness, execute_state_witness_bytes,
+};
 pub use stateless::{StatelessError, StatelessInput, StatelessOutput, execute_stateless};
 #[cfg(feature = "engine")]
 pub use trace::summary_line;

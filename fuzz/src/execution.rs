@@ -1,13 +1,23 @@
 //! Execution witnesses and the trie over them.
 
+use crate::oracle::STATES;
 use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes, keccak256};
 use alloy_trie::proof::ProofRetainer;
 use alloy_trie::{HashBuilder, Nibbles};
 use qmtree_execution_adapter::{
-    Ancestors, ExecutionWitness, MAX_ITEM_LEN, MAX_ITEMS, NodeSet, Trie, TrieName,
+    Ancestors, CallProof, CallRequest, ExecutionWitness, MAX_ITEM_LEN, MAX_ITEMS, NodeSet,
+    ReadValue, TraceMode, Trie, TrieName,
 };
+use qmtree_proofs::{LeafPayload, TxNum};
 use std::collections::BTreeMap;
+
+/// The proof of a call has one encoding.
+pub(crate) fn call(data: &[u8]) {
+    if let Ok(proof) = CallProof::from_bytes(data) {
+        assert_eq!(proof.to_bytes()[..], *data, "two encodings of one value");
+    }
+}
 
 /// Whatever is read keeps the limits, and its headers can be checked against any block.
 pub(crate) fn witness(data: &[u8]) {
@@ -86,9 +96,43 @@ fn keys() -> Vec<B256> {
     pairs.map(key).collect()
 }
 
-/// Tries of some of the keys, and witnesses in each form.
+/// Proofs of calls that nobody made.
+fn calls() -> impl Iterator<Item = (&'static str, String, Vec<u8>)> {
+    let key = B256::repeat_byte(8);
+    [TraceMode::Outcome, TraceMode::Full]
+        .into_iter()
+        .zip(STATES.iter())
+        .map(move |(mode, log)| {
+            let proof = CallProof {
+                tx_num: TxNum(20),
+                request: CallRequest {
+                    data: vec![7; 36].into(),
+                    gas: 30_000_000,
+                    ..CallRequest::default()
+                },
+                mode,
+                output: vec![1; 32].into(),
+                leaf: LeafPayload::default(),
+                values: vec![
+                    ReadValue {
+                        key: B256::ZERO,
+                        value: None,
+                    },
+                    ReadValue {
+                        key,
+                        value: Some(vec![9; 32].into()),
+                    },
+                ],
+                proof: log.prove_many(&[key], None).expect("not empty"),
+            };
+            let name = format!("call-{}", mode as u8);
+            ("decode_call", name, proof.to_bytes())
+        })
+}
+
+/// Tries of some of the keys, witnesses in each form, and proofs of calls.
 pub(crate) fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
-    let mut seeds = Vec::new();
+    let mut seeds: Vec<_> = calls().collect();
     for (every, length) in [(1, 2), (1, 40), (2, 2), (3, 33), (5, 1)] {
         let keys: Vec<B256> = keys().into_iter().step_by(every).collect();
         let paths = keys.iter().map(|key| Nibbles::unpack_array(&key.0));

@@ -20,7 +20,7 @@ mod snapshot;
 pub type Target = fn(&[u8]);
 
 /// All targets by name, which is also the name of their corpus folder.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 18] = [
     ("decode_head", decode::head),
     ("decode_inclusion", decode::inclusion),
     ("decode_range", decode::range),
@@ -33,6 +33,7 @@ pub const TARGETS: [(&str, Target); 17] = [
     ("decode_erigon_witness", decode::erigon_witness),
     ("decode_erigon_range_witness", decode::erigon_range_witness),
     ("decode_json", decode::json),
+    ("decode_call", execution::call),
     ("decode_execution_witness", execution::witness),
     ("sparse_trie", execution::trie),
     ("verify", oracle::verify),

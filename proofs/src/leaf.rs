@@ -30,6 +30,7 @@ pub struct Leaf {
 impl LeafPayload {
     /// The payload as it is hashed and stored: 96 bytes.
     #[must_use]
+    #[inline]
     pub fn to_bytes(&self) -> [u8; PAYLOAD_LEN] {
         let mut bytes = [0; PAYLOAD_LEN];
         let words = [

@@ -12,7 +12,8 @@ use common::state::{key, state_log};
 use common::{Naive, log};
 use qmtree_proofs::{
     ConsistencyProof, DecodeError, Head, InclusionProof, MemoryLog, MultiProof, Profile, Proof,
-    RangeProof, RangeWitness, TxNum, Witness, erigon, state::StateProof,
+    RangeProof, RangeWitness, TxNum, Witness, erigon,
+    state::{StateExtract, StateProof},
 };
 use serde::de::DeserializeOwned;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -385,5 +386,28 @@ fn hostile_json_holds_at_most_eight_times_the_input() {
             lists.join(",")
         );
         assert_eq!(parse::<Proof>(&text), None);
+    }
+}
+
+#[test]
+fn decoding_an_extract_allocates_at_most_twice_the_input() {
+    let (state, _) = state_log(Profile::Keccak256, 14, 1000);
+    for count in [0, 1, 2, 9, 65, 700] {
+        let keys: Vec<_> = (0..count).map(key).collect();
+        let extract = state.extract(&keys, |_| true, |_| None).unwrap();
+        let bytes = extract.to_bytes();
+        let decode = |bytes: &[u8]| {
+            let (allocated, decoded) = allocated(|| StateExtract::from_bytes(bytes));
+            let len = bytes.len();
+            assert!(allocated <= 2 * len, "{allocated} bytes for {len}");
+            decoded
+        };
+        assert_eq!(decode(&bytes), Ok(extract));
+        // The number of entries says anything.
+        for lie in [[0xff; 4], [0x7f; 4], [0, 1, 0, 0], [0, 0, 3, 0]] {
+            let mut forged = bytes.clone();
+            forged[14..18].copy_from_slice(&lie);
+            assert!(decode(&forged).is_err());
+        }
     }
 }

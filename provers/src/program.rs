@@ -66,8 +66,11 @@ impl RangeProgram {
 #[cfg(feature = "range")]
 impl GuestProgram for RangeProgram {
     fn run(&self, input: &[u8]) -> Result<ProgramOutput, ProgramError> {
-        use qmtree_execution_adapter::{RangeError, execute_range_bytes};
+        use qmtree_execution_adapter::{RangeError, StateWitness, execute_range_bytes};
         let input = alloy_primitives::Bytes::copy_from_slice(input);
+        if StateWitness::is_one(&input) {
+            return run_state_witness(&input);
+        }
         let output = execute_range_bytes(&input).map_err(|error| match error {
             RangeError::Input(_) => ProgramError::Input {
                 source: Box::new(error),
@@ -81,4 +84,22 @@ impl GuestProgram for RangeProgram {
             program_id: output.public_inputs.program.id,
         })
     }
+}
+
+/// The same program, of blocks with a witness of QMTree's own state log.
+#[cfg(feature = "range")]
+fn run_state_witness(input: &alloy_primitives::Bytes) -> Result<ProgramOutput, ProgramError> {
+    use qmtree_execution_adapter::{StateWitnessError, execute_state_witness_bytes};
+    let output = execute_state_witness_bytes(input).map_err(|error| match error {
+        StateWitnessError::Input(_) => ProgramError::Input {
+            source: Box::new(error),
+        },
+        error => ProgramError::Failed {
+            source: Box::new(error),
+        },
+    })?;
+    Ok(ProgramOutput {
+        statement: output.public_inputs.digest(),
+        program_id: output.public_inputs.program.id,
+    })
 }

@@ -23,9 +23,9 @@ use std::ops::Range;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// Leaves that the second thread gets at a time. Fewer would wake it more often, more would leave
-/// it more to do when the chain ends.
-const STEP: usize = 2 * CHUNK_LEAVES;
+/// Leaves that the second thread gets at a time. Fewer would not fill its lanes, more would leave it
+/// more to do when the chain ends.
+const STEP: usize = CHUNK_LEAVES;
 
 /// Smallest block that is worth a second thread: about 90 us of chain.
 const PARALLEL_LEAVES: usize = 512;
@@ -45,7 +45,7 @@ impl Writer {
         }
         let finished = self.finish_state(block, staged)?;
         self.touch();
-        let last = self.append_leaves(finished.as_ref())?;
+        let last = self.append_leaves(block.leaves, finished.as_ref())?;
         let leaf_count = self.state.head.leaf_count;
         let root = self.state.root(&self.hasher)?;
         let mut head = Head {
@@ -83,7 +83,7 @@ impl Writer {
             None if block.batches.is_empty() => return Ok(None),
             None => {
                 let log = self.state.state_log.clone();
-                let mut staged = Staged::new(log, &self.state.head);
+                let mut staged = Staged::new(log, &self.state.head, self.workers.clone());
                 let mut batches = block.batches.iter();
                 batches.try_for_each(|batch| staged.write(batch))?;
                 staged
@@ -148,7 +148,11 @@ impl Writer {
     }
 
     /// Chains, hashes and journals the leaves in the scratch; returns the last leaf hash.
-    fn append_leaves(&mut self, finished: Option<&Finished>) -> Result<Digest, Error> {
+    fn append_leaves(
+        &mut self,
+        given: &[LeafPayload],
+        finished: Option<&Finished>,
+    ) -> Result<Digest, Error> {
         let entries = finished.map(Finished::part).unwrap_or_default();
         let Self {
             journal,
@@ -159,16 +163,15 @@ impl Writer {
         let hasher = &self.hasher;
         let Scratch {
             payloads,
+            journaled,
             tags,
             hashes,
         } = scratch;
-        let (payloads, tags) = (&**payloads, &**tags);
+        let tags = &**tags;
         let previous = state.last_leaf_hash;
-        let pool = self
-            .pool
-            .as_ref()
-            .filter(|_| payloads.len() >= PARALLEL_LEAVES);
-        let Some(pool) = pool else {
+        let second = self.workers.second();
+        let Some(second) = second.filter(|_| payloads.len() >= PARALLEL_LEAVES) else {
+            put_bytes(given, payloads);
             journal.begin_block_with(payloads, tags, entries)?;
             let last = hasher.chain_leaves(previous, payloads, hashes);
             let leaves = Leaves {
@@ -182,18 +185,21 @@ impl Writer {
         let (sender, chained) = mpsc::channel();
         let (done, finished) = mpsc::sync_channel(1);
         let mut last = previous;
-        pool.in_place_scope(|scope| {
-            scope.spawn(move |_| {
-                let begun = journal.begin_block_with(payloads, tags, entries);
-                let behind = begun
-                    .map_err(Error::from)
-                    .map(|()| behind_the_chain(state, hasher, &chained));
-                // The channel has room for the one answer, and its other end is still there.
-                let _ = done.send(behind);
-            });
+        let behind = move || {
+            journaled.clear();
+            journaled.extend(given.iter().map(LeafPayload::to_bytes));
+            let begun = journal.begin_block_with(journaled, tags, entries);
+            let behind = begun
+                .map_err(Error::from)
+                .map(|()| behind_the_chain(state, hasher, &chained));
+            // The channel has room for the one answer, and its other end is still there.
+            let _ = done.send(behind);
+        };
+        second.run(behind, || {
             let mut tags = tags.chunks(STEP);
-            let chunks = payloads.chunks(STEP).zip(hashes.chunks_mut(STEP));
-            for (payloads, hashes) in chunks {
+            let payloads = payloads.chunks_mut(STEP).zip(hashes.chunks_mut(STEP));
+            for (given, (payloads, hashes)) in given.chunks(STEP).zip(payloads) {
+                put_bytes(given, payloads);
                 last = hasher.chain_leaves(last, payloads, hashes);
                 let leaves = Leaves {
                     payloads,
@@ -221,10 +227,12 @@ const SPIN: Duration = Duration::from_micros(100);
 fn receive<T>(receiver: &mpsc::Receiver<T>) -> Option<T> {
     let start = Instant::now();
     while start.elapsed() < SPIN {
-        match receiver.try_recv() {
-            Ok(message) => return Some(message),
-            Err(mpsc::TryRecvError::Disconnected) => return None,
-            Err(mpsc::TryRecvError::Empty) => std::hint::spin_loop(),
+        for _ in 0..16 {
+            match receiver.try_recv() {
+                Ok(message) => return Some(message),
+                Err(mpsc::TryRecvError::Disconnected) => return None,
+                Err(mpsc::TryRecvError::Empty) => (0..4).for_each(|_| std::hint::spin_loop()),
+            }
         }
     }
     receiver.recv().ok()
@@ -234,22 +242,28 @@ fn receive<T>(receiver: &mpsc::Receiver<T>) -> Option<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     payloads: Vec<[u8; PAYLOAD_LEN]>,
+    /// The same again, for the thread that journals them all at once.
+    journaled: Vec<[u8; PAYLOAD_LEN]>,
     /// Empty if no leaf has one.
     tags: Vec<Tag>,
     hashes: Vec<Digest>,
 }
 
 impl Scratch {
-    /// Takes in the leaves of a block; their hashes come later.
+    /// Makes room for the leaves of a block, and takes in the tags of their transactions.
     fn fill(&mut self, block: &Block<'_>) {
-        self.payloads.clear();
-        self.payloads
-            .extend(block.leaves.iter().map(LeafPayload::to_bytes));
+        self.payloads.resize(block.leaves.len(), [0; PAYLOAD_LEN]);
         self.tags.clear();
         if block.tx_hashes.iter().any(|tx_hash| !tx_hash.is_zero()) {
             self.tags.extend(block.tx_hashes.iter().map(tag_of_leaf));
         }
         self.hashes.resize(block.leaves.len(), [0; 32]);
+    }
+}
+
+fn put_bytes(leaves: &[LeafPayload], bytes: &mut [[u8; PAYLOAD_LEN]]) {
+    for (to, leaf) in bytes.iter_mut().zip(leaves) {
+        *to = leaf.to_bytes();
     }
 }
 

@@ -101,6 +101,20 @@ impl Db {
         Self::create_compacting(disk, dir, identity, Compaction::OFF, options)
     }
 
+    /// [`create`](Self::create) with a rule of compaction for the state log.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_with(
+        dir: impl AsRef<Path>,
+        identity: Identity,
+        compaction: Compaction,
+        options: Options,
+    ) -> Result<Self, Error> {
+        let disk = Arc::new(RealDisk);
+        Self::create_compacting(disk, dir.as_ref(), identity, compaction, options)
+    }
+
     /// [`create_on`](Self::create_on) with a rule of compaction for the state log, which cannot be
     /// changed later: every node that wants the same roots needs the same rule. Without one,
     /// history of the state cannot be pruned.

@@ -1,6 +1,7 @@
 //! Why the engine refused or failed.
 
 use crate::snapshot::SnapshotRefusal;
+use qmtree_proofs::state::Compaction;
 use qmtree_proofs::state::{BatchError, EntryError, EntryId};
 use qmtree_proofs::{ProveError, ShapeError, TxNum};
 use qmtree_storage::snapshot::SnapshotError;
@@ -133,6 +134,15 @@ pub enum Error {
     /// The question has no answer in this tree.
     #[error(transparent)]
     Shape(#[from] ShapeError),
+    /// Which entries a compacted state log moves is known to the whole log alone.
+    #[error(
+        "the state log is compacted ({compaction}), and what that moves is known to the whole log alone; \
+         witnesses of the state need a database without compaction"
+    )]
+    CompactedState {
+        /// The rule of the database.
+        compaction: Compaction,
+    },
     /// The database was opened for reading only.
     #[error("the database is open for reading only")]
     ReadOnly,
@@ -270,6 +280,8 @@ impl Error {
         let is_gone = |source: &io::Error| source.kind() == io::ErrorKind::NotFound;
         match self {
             Self::MissingLeaves { .. }
+            | Self::MissingEntries { .. }
+            | Self::EntrySegment(EntrySegmentError::Place { .. })
             | Self::Journal(
                 JournalError::Missing { .. }
                 | JournalError::Damaged {
@@ -279,6 +291,7 @@ impl Error {
             )
             | Self::Segment(SegmentError::Gap { .. }) => true,
             Self::Journal(JournalError::Io { source, .. })
+            | Self::EntrySegment(EntrySegmentError::Io { source, .. })
             | Self::Segment(SegmentError::Io { source, .. }) => is_gone(source),
             _ => false,
         }
@@ -328,7 +341,18 @@ mod tests {
             found: 7,
             expected: 5,
         };
-        let again: [Error; 5] = [
+        let entries = |kind| EntrySegmentError::Io {
+            path: path(),
+            action: "map",
+            source: io(kind),
+        };
+        let again: [Error; 7] = [
+            entries(io::ErrorKind::NotFound).into(),
+            Error::MissingEntries {
+                path: path(),
+                journal: 3,
+                sealed: 2,
+            },
             journal(io::ErrorKind::NotFound).into(),
             segment(io::ErrorKind::NotFound).into(),
             damaged(gap).into(),
@@ -339,7 +363,8 @@ mod tests {
                 sealed: 2,
             },
         ];
-        let never: [Error; 5] = [
+        let never: [Error; 6] = [
+            entries(io::ErrorKind::PermissionDenied).into(),
             journal(io::ErrorKind::PermissionDenied).into(),
             segment(io::ErrorKind::Other).into(),
             damaged(Damage::Body { seq: 3 }).into(),

@@ -67,12 +67,14 @@ mod checkpoint;
 mod commit;
 mod db;
 mod error;
+mod extract;
 mod feeder;
 mod observe;
 mod open;
 mod options;
 mod seal;
 mod sealed;
+mod second;
 mod shared_vec;
 pub mod snapshot;
 mod staged;
@@ -82,6 +84,7 @@ mod tail;
 mod tx_index;
 mod upper_tree;
 mod view;
+mod workers;
 mod writer;
 
 pub use block::Block;
@@ -92,7 +95,7 @@ pub use options::{Durability, Options, TxIndex};
 pub use qmtree_proofs as proofs;
 pub use qmtree_storage::Identity;
 pub use staged::StagedBlock;
-pub use state_log::{MAX_VALUE_LEN, StateBatch};
+pub use state_log::{KeyUse, MAX_VALUE_LEN, StateBatch};
 pub use view::{At, View};
 
 /// The examples of the README, compiled and run.

@@ -1,7 +1,7 @@
 //! Sealing: complete twigs that are older than the unwind window move into a segment.
 //!
 //! A segment is written from shared, immutable twigs, so this can happen on a thread of its own
-//! while blocks are appended. The journal is synced first: leaves in a segment are never newer
+//! while blocks are appended. The thread syncs the journal first: leaves in a segment are never newer
 //! than the durable journal.
 
 use crate::error::Error;
@@ -12,7 +12,9 @@ use crate::state_log::StateLog;
 use crate::tail::{TWIG_LEN, TailTwig};
 use crate::writer::Writer;
 use qmtree_proofs::{Digest, PAYLOAD_LEN, TWIG_LEAVES, TwigId};
-use qmtree_storage::{BlockEnd, EntrySegment, SealableTwig, Segment, Tag, write_segment};
+use qmtree_storage::{
+    BlockEnd, EntrySegment, JournalSync, SealableTwig, Segment, SyncedRecords, Tag, write_segment,
+};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -112,6 +114,8 @@ fn seal_entries(log: &StateLog, opened: &Opened, twigs: u64) -> Result<SealedEnt
 /// Everything that goes into a segment.
 #[derive(Debug)]
 struct Job {
+    /// Comes first.
+    sync: Option<JournalSync>,
     opened: Opened,
     twigs: Vec<SealedTwig>,
     first_block: u64,
@@ -148,10 +152,20 @@ impl SealableTwig for SealedTwig {
     }
 }
 
+/// A segment, and what of the journal was synced for it.
+#[derive(Debug)]
+pub(crate) struct Written {
+    segment: Segment,
+    synced: Option<SyncedRecords>,
+}
+
 impl Job {
-    fn run(self) -> Result<Segment, Error> {
+    fn run(mut self) -> Result<Written, Error> {
+        let sync = self.sync.take().map(|sync| observe::sync(|| sync.run()));
+        let synced = sync.transpose()?;
         let first_twig = self.twigs.first().map_or(0, |twig| twig.twig_id.0);
-        observe::seal(first_twig, self.twigs.len(), || self.write())
+        let segment = observe::seal(first_twig, self.twigs.len(), || self.write())?;
+        Ok(Written { segment, synced })
     }
 
     fn write(&self) -> Result<Segment, Error> {
@@ -184,8 +198,10 @@ impl Writer {
             }
             self.finish_sealing_leaves()?;
             self.touch();
-            self.sync()?;
-            let job = self.next_job();
+            let job = self.next_job()?;
+            if self.feeder.is_some() && job.sync.is_some() {
+                self.being_synced = Some(self.state.clone());
+            }
             self.sealing = Some(Sealing::start(|| job.run(), self.options.parallel)?);
         }
     }
@@ -262,7 +278,13 @@ impl Writer {
             Some(sealing) => {
                 let touched = self.touched;
                 self.touch();
-                let segment = sealing.wait()?;
+                let Written { segment, synced } = sealing.wait()?;
+                if let Some(synced) = synced {
+                    self.journal.note_synced(synced);
+                }
+                if let Some(state) = self.being_synced.take() {
+                    self.feed(state);
+                }
                 self.install(segment)?;
                 self.touched = touched;
                 Ok(())
@@ -289,7 +311,8 @@ impl Writer {
         blocks.get(place).copied()
     }
 
-    fn next_job(&self) -> Job {
+    fn next_job(&mut self) -> Result<Job, Error> {
+        let sync = self.journal.sync_later()?;
         let state = &self.state;
         let first_twig = state.sealed_twigs();
         let count = self.options.segment_twigs.max(1);
@@ -312,12 +335,13 @@ impl Writer {
             .blocks
             .iter()
             .take_while(|block| block.leaf_count <= end);
-        Job {
+        Ok(Job {
+            sync,
             opened: self.opened.clone(),
             twigs: twigs.collect(),
             first_block: state.first_tail_block().unwrap_or_default(),
             blocks: listed.copied().collect(),
-        }
+        })
     }
 
     /// Puts a written segment in the place of the twigs it was made from.
@@ -328,7 +352,9 @@ impl Writer {
         state.blocks = state.blocks.iter().skip(blocks).copied().collect();
         observe::sealed(segment.twig_count() * TWIG_LEAVES);
         let twigs = usize::try_from(segment.twig_count()).unwrap_or(usize::MAX);
-        state.twigs = Arc::new(state.twigs.iter().skip(twigs).map(Arc::clone).collect());
+        let sealed = state.twigs.iter().take(twigs).cloned().collect();
+        state.twigs.skip_front(twigs);
+        state.spare.retire(sealed);
         Arc::make_mut(&mut state.sealed).push(Arc::new(segment));
         self.remove_journal_files()
     }

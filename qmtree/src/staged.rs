@@ -3,7 +3,8 @@
 use crate::block::Block;
 use crate::db::Db;
 use crate::error::Error;
-use crate::state_log::{StateBatch, StateLog};
+use crate::state_log::{StateBatch, StateLog, Step};
+use crate::workers::Workers;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::state::EntryId;
@@ -64,10 +65,11 @@ pub(crate) struct Staged {
     values: Vec<u8>,
     /// False after an error that came in the middle of a batch.
     whole: bool,
+    workers: Workers,
 }
 
 impl Staged {
-    pub(crate) fn new(log: StateLog, head: &Head) -> Self {
+    pub(crate) fn new(log: StateLog, head: &Head, workers: Workers) -> Self {
         Self {
             first_entry: log.entry_count(),
             log,
@@ -76,6 +78,7 @@ impl Staged {
             last_tx_num: None,
             values: Vec::new(),
             whole: true,
+            workers,
         }
     }
 
@@ -90,11 +93,29 @@ impl Staged {
                 to: TxNum(u64::MAX),
             });
         }
-        let applied = self.log.apply(batch, self.first_entry, &mut self.values);
+        let applied = self
+            .log
+            .apply(batch, self.first_entry, &mut self.values, &self.workers);
         self.whole = matches!(applied, Ok(()) | Err(Error::Batch(_)));
         applied?;
         self.last_tx_num = Some(batch.tx_num);
         Ok(())
+    }
+
+    /// Applies batches, and returns the root after each.
+    fn apply_all(&mut self, batches: &[StateBatch]) -> Result<Vec<B256>, Error> {
+        let mut steps: Vec<Step> = Vec::with_capacity(batches.len());
+        for batch in batches {
+            if let Err(error) = self.write(batch) {
+                self.whole = false;
+                return Err(error);
+            }
+            steps.push(self.log.take_step());
+        }
+        self.whole = false;
+        let roots = self.log.roots(&self.hasher, &self.workers, &steps)?;
+        self.whole = true;
+        Ok(roots)
     }
 
     /// The log after the block, its root and the entries that the block appends, once the block is
@@ -108,7 +129,7 @@ impl Staged {
         if let Some(tx_num) = self.last_tx_num.filter(|last| *last >= to) {
             return Err(Error::OutsideBlock { tx_num, from, to });
         }
-        let root = self.log.root(&self.hasher)?;
+        let root = self.log.root_with(&self.hasher, &self.workers)?;
         let new = (self.first_entry..self.log.entry_count()).map(EntryId);
         let entries = new.map(|id| self.log.entry_bytes(id));
         Ok(Finished {
@@ -154,7 +175,13 @@ impl<'a> StagedBlock<'a> {
     /// # Errors
     /// [`Error::Segment`] if an entry cannot be read.
     pub fn state_root(&mut self) -> Result<B256, Error> {
-        self.staged.log.root(&self.staged.hasher)
+        let Staged {
+            log,
+            hasher,
+            workers,
+            ..
+        } = &mut self.staged;
+        log.root_with(hasher, workers)
     }
 
     /// Applies what a transaction writes, without asking for the root after it. Many of these and
@@ -175,6 +202,18 @@ impl<'a> StagedBlock<'a> {
     pub fn apply(&mut self, batch: &StateBatch) -> Result<B256, Error> {
         self.write(batch)?;
         self.state_root()
+    }
+
+    /// Applies what many transactions write, and returns the state root after each of them.
+    ///
+    /// The same as [`apply`](Self::apply) one after the other, for less: what the roots do not share
+    /// is hashed side by side. Fit for blocks that are executed first and get their leaves then.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write), for the first batch that fails; those before it may have been
+    /// applied, and this block answers [`Error::Poisoned`] from then on.
+    pub fn apply_all(&mut self, batches: &[StateBatch]) -> Result<Vec<B256>, Error> {
+        self.staged.apply_all(batches)
     }
 
     /// The value of a key after what was applied so far.

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::sealed::Sealed;
 use crate::shared_vec::SharedVec;
 use crate::state_log::StateLog;
-use crate::tail::{Leaves, TWIG_LEN, TailTwig};
+use crate::tail::{Leaves, Spare, TWIG_LEN, TailTwig};
 use crate::tx_index::SharedIndex;
 use crate::upper_tree::UpperTree;
 use alloy_primitives::B256;
@@ -32,8 +32,10 @@ pub(crate) struct State {
     pub(crate) last_leaf_hash: Digest,
     pub(crate) sealed: Arc<Sealed>,
     /// Complete twigs after the sealed ones.
-    pub(crate) twigs: Arc<Vec<Arc<TailTwig>>>,
+    pub(crate) twigs: SharedVec<Arc<TailTwig>, 32>,
     pub(crate) active: TailTwig,
+    /// Memory for more of them, shared by all states of the log.
+    pub(crate) spare: Spare,
     pub(crate) upper: Arc<UpperTree>,
     /// Ends of the blocks that end after the sealed leaves, or that no segment lists.
     pub(crate) blocks: SharedVec<BlockEnd>,
@@ -51,8 +53,9 @@ impl State {
             any_block: false,
             last_leaf_hash: [0; 32],
             sealed: Arc::default(),
-            twigs: Arc::default(),
+            twigs: SharedVec::default(),
             active: TailTwig::default(),
+            spare: Spare::default(),
             upper: Arc::default(),
             blocks: SharedVec::default(),
             state_log: StateLog::default(),
@@ -76,10 +79,10 @@ impl State {
         while !leaves.hashes.is_empty() {
             let now;
             (now, leaves) = leaves.split_at(TWIG_LEN - self.active.len());
-            self.active.append(hasher, now);
+            self.active.append(hasher, now, &self.spare);
             if let Some(root) = self.active.root().copied() {
                 let twig = Arc::new(std::mem::take(&mut self.active));
-                Arc::make_mut(&mut self.twigs).push(twig);
+                self.twigs.push(twig);
                 Arc::make_mut(&mut self.upper).push(hasher, root);
             }
         }
@@ -93,12 +96,9 @@ impl State {
         let keep = twig.0.saturating_sub(self.sealed_twigs());
         let keep = usize::try_from(keep).unwrap_or(usize::MAX);
         if keep < self.twigs.len() {
-            let twigs = Arc::make_mut(&mut self.twigs);
-            self.active = twigs
-                .get(keep)
-                .map(|twig| (**twig).clone())
-                .unwrap_or_default();
-            twigs.truncate(keep);
+            let active = self.twigs.get(keep).map(|twig| (**twig).clone());
+            self.active = active.unwrap_or_default();
+            self.twigs.truncate(keep);
             Arc::make_mut(&mut self.upper).truncate(twig.0);
         }
         let len = TxNum(leaf_count).index_in_twig();

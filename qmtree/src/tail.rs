@@ -6,7 +6,7 @@
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{Digest, PAYLOAD_LEN, TWIG_LEAVES, TWIG_LEVEL, TreeHasher, level_tag};
 use qmtree_storage::{NO_TAG, Tag};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// log2 of the leaves in a chunk.
 const CHUNK_LEVEL: u32 = 7;
@@ -45,10 +45,23 @@ impl Leaves<'_> {
     }
 }
 
+/// The payloads of up to 128 leaves: three pages of memory, which a disk can write as they lie.
+struct Payloads {
+    bytes: Vec<u8>,
+    /// Where the first page begins.
+    from: usize,
+    len: usize,
+}
+
+/// Bytes of a page.
+const PAGE_LEN: usize = 4096;
+
+const _: () = assert!(CHUNK_LEAVES * PAYLOAD_LEN == 3 * PAGE_LEN);
+
 /// Up to 128 leaves and the complete nodes above them, levels 0 to 7.
 #[derive(Clone, Debug)]
 struct Chunk {
-    payloads: Vec<[u8; PAYLOAD_LEN]>,
+    payloads: Payloads,
     /// Shorter than the payloads where the leaves at the end have none.
     tags: Vec<Tag>,
     levels: [Vec<Digest>; CHUNK_LEVEL as usize + 1],
@@ -62,10 +75,108 @@ pub(crate) struct TailTwig {
     levels: [Vec<Digest>; (TWIG_LEVEL - CHUNK_LEVEL) as usize],
 }
 
+/// Memory of twigs that were sealed, for the chunks to come. Fresh memory would cost more than the
+/// hashes that go into it: the system clears each page first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spare(Arc<Mutex<SpareChunks>>);
+
+#[derive(Debug, Default)]
+struct SpareChunks {
+    /// Readers may still hold some.
+    twigs: Vec<Arc<TailTwig>>,
+    chunks: Vec<Arc<Chunk>>,
+}
+
+impl Spare {
+    /// Takes in twigs that the log does not need any more, and lets go those it had before.
+    pub(crate) fn retire(&self, twigs: Vec<Arc<TailTwig>>) {
+        let spare = SpareChunks {
+            twigs,
+            chunks: Vec::new(),
+        };
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let older = std::mem::replace(&mut *slot, spare);
+        drop(slot);
+        drop(older);
+    }
+
+    /// An empty chunk.
+    fn chunk(&self) -> Arc<Chunk> {
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while slot.chunks.is_empty() {
+            match slot.twigs.pop().map(Arc::try_unwrap) {
+                Some(Ok(twig)) => slot.chunks = twig.chunks,
+                // Whoever reads this one reads the others too: until he is done there is nothing.
+                Some(Err(held)) => {
+                    slot.twigs.push(held);
+                    break;
+                }
+                None => break,
+            }
+            slot.chunks.retain_mut(|chunk| match Arc::get_mut(chunk) {
+                Some(chunk) => {
+                    chunk.truncate(0);
+                    true
+                }
+                None => false,
+            });
+        }
+        slot.chunks.pop().unwrap_or_else(|| Arc::new(Chunk::new()))
+    }
+}
+
+impl Payloads {
+    fn new() -> Self {
+        let bytes = vec![0; 4 * PAGE_LEN];
+        // Elsewhere than at a page they would only be copied once more.
+        let from = bytes.as_ptr().align_offset(PAGE_LEN).min(PAGE_LEN);
+        Self {
+            bytes,
+            from,
+            len: 0,
+        }
+    }
+
+    fn as_slice(&self) -> &[[u8; PAYLOAD_LEN]] {
+        let range = self.from..self.from + self.len * PAYLOAD_LEN;
+        let (payloads, _) = self.bytes.get(range).unwrap_or_default().as_chunks();
+        payloads
+    }
+
+    /// Appends payloads, for all of which there is room.
+    fn extend(&mut self, payloads: &[[u8; PAYLOAD_LEN]]) {
+        let from = self.from + self.len * PAYLOAD_LEN;
+        let room = self
+            .bytes
+            .get_mut(from..from + payloads.len() * PAYLOAD_LEN);
+        room.expect("a chunk has room for 128 leaves")
+            .copy_from_slice(payloads.as_flattened());
+        self.len += payloads.len();
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+}
+
+impl Clone for Payloads {
+    fn clone(&self) -> Self {
+        let mut copy = Self::new();
+        copy.extend(self.as_slice());
+        copy
+    }
+}
+
+impl std::fmt::Debug for Payloads {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Payloads({})", self.len)
+    }
+}
+
 impl Chunk {
     fn new() -> Self {
         Self {
-            payloads: Vec::with_capacity(CHUNK_LEAVES),
+            payloads: Payloads::new(),
             tags: Vec::new(),
             levels: std::array::from_fn(|level| Vec::with_capacity(CHUNK_LEAVES >> level)),
         }
@@ -74,7 +185,7 @@ impl Chunk {
     /// A copy with room to fill it further; `Clone` would drop the spare capacity.
     fn copied(&self) -> Self {
         let mut copy = Self::new();
-        copy.payloads.extend_from_slice(&self.payloads);
+        copy.payloads.extend(self.payloads.as_slice());
         copy.add_tags(0, &self.tags);
         for (to, from) in copy.levels.iter_mut().zip(&self.levels) {
             to.extend_from_slice(from);
@@ -97,8 +208,8 @@ impl Chunk {
             tags,
             hashes,
         } = leaves;
-        self.add_tags(self.payloads.len(), tags);
-        self.payloads.extend_from_slice(payloads);
+        self.add_tags(self.payloads.len, tags);
+        self.payloads.extend(payloads);
         let [leaves, ..] = &mut self.levels;
         leaves.extend_from_slice(hashes);
         for (place, level) in (1..self.levels.len()).zip(1..) {
@@ -136,18 +247,18 @@ fn extend_level(hasher: &Hasher, level: u32, children: &[Digest], nodes: &mut Ve
 impl TailTwig {
     /// Leaves in the twig.
     pub(crate) fn len(&self) -> usize {
-        let last = self.chunks.last().map_or(0, |chunk| chunk.payloads.len());
+        let last = self.chunks.last().map_or(0, |chunk| chunk.payloads.len);
         self.chunks.len().saturating_sub(1) * CHUNK_LEAVES + last
     }
 
     /// Appends leaves of which the twig has room for all.
-    pub(crate) fn append(&mut self, hasher: &Hasher, mut leaves: Leaves<'_>) {
+    pub(crate) fn append(&mut self, hasher: &Hasher, mut leaves: Leaves<'_>, spare: &Spare) {
         while !leaves.hashes.is_empty() {
             let room = CHUNK_LEAVES - self.len() % CHUNK_LEAVES;
             let now;
             (now, leaves) = leaves.split_at(room);
             if room == CHUNK_LEAVES {
-                self.chunks.push(Arc::new(Chunk::new()));
+                self.chunks.push(spare.chunk());
             }
             let Some(last) = self.chunks.last_mut() else {
                 return;
@@ -211,6 +322,7 @@ impl TailTwig {
         self.chunks
             .get(index / CHUNK_LEAVES)?
             .payloads
+            .as_slice()
             .get(index % CHUNK_LEAVES)
     }
 
@@ -221,7 +333,7 @@ impl TailTwig {
 
     /// The payloads in order, chunk by chunk.
     pub(crate) fn payload_pieces(&self) -> impl Iterator<Item = &[[u8; PAYLOAD_LEN]]> {
-        self.chunks.iter().map(|chunk| &*chunk.payloads)
+        self.chunks.iter().map(|chunk| chunk.payloads.as_slice())
     }
 
     /// The tag of a leaf by its index inside the twig.
@@ -256,7 +368,7 @@ impl TailTwig {
         let mut payloads = Vec::with_capacity(self.len());
         let mut hashes = Vec::with_capacity(self.len());
         for chunk in &self.chunks {
-            payloads.extend_from_slice(&chunk.payloads);
+            payloads.extend_from_slice(chunk.payloads.as_slice());
             let [leaves, ..] = &chunk.levels;
             hashes.extend_from_slice(leaves);
         }
@@ -271,6 +383,49 @@ mod tests {
     use super::*;
     use qmtree_proofs::{LeafPayload, MemoryLog, NodeSource, Profile, TxNum};
 
+    /// A twig full of other bytes, to be used again.
+    fn used(hasher: &Hasher, payloads: &[[u8; PAYLOAD_LEN]], hashes: &[Digest]) -> Arc<TailTwig> {
+        let mut twig = TailTwig::default();
+        let leaves = Leaves {
+            payloads,
+            tags: &vec![[7; 8]; payloads.len()],
+            hashes,
+        };
+        twig.append(hasher, leaves, &Spare::default());
+        Arc::new(twig)
+    }
+
+    #[test]
+    fn memory_is_used_again_unless_a_reader_holds_it() {
+        let hasher = Hasher::new(Profile::Blake3);
+        let (payloads, hashes) = ([[1; PAYLOAD_LEN]; TWIG_LEN], [[2; 32]; TWIG_LEN]);
+        let at = |chunk: &Arc<Chunk>| Arc::as_ptr(chunk) as usize;
+        let spare = Spare::default();
+        let (free, held) = (
+            used(&hasher, &payloads, &hashes),
+            used(&hasher, &payloads, &hashes),
+        );
+        let mut expected: Vec<usize> = free.chunks.iter().map(at).collect();
+        let kept = Arc::clone(&held);
+        spare.retire(vec![held, free]);
+        let mut found = Vec::new();
+        for _ in 0..16 {
+            let chunk = spare.chunk();
+            assert!(chunk.payloads.as_slice().is_empty() && chunk.tags.is_empty());
+            assert!(chunk.levels.iter().all(Vec::is_empty));
+            found.push(chunk);
+        }
+        let mut places: Vec<usize> = found.iter().map(at).collect();
+        expected.sort_unstable();
+        places.sort_unstable();
+        assert_eq!(places, expected);
+        let other = spare.chunk();
+        assert!(
+            !expected.contains(&at(&other)) && !kept.chunks.iter().any(|c| at(c) == at(&other))
+        );
+        assert_eq!(kept.payload(2047), Some(&[1; PAYLOAD_LEN]));
+    }
+
     #[test]
     fn nodes_equal_those_of_a_log_in_memory_whatever_the_steps() {
         for profile in Profile::ALL {
@@ -281,6 +436,8 @@ mod tests {
             let hashes: Vec<Digest> = (0..2048).map(|i| log.node(0, i).unwrap()).collect();
             for step in [1, 3, 100, 128, 129, 1000, 2048] {
                 let mut twig = TailTwig::default();
+                let spare = Spare::default();
+                spare.retire(vec![used(&hasher, payloads, &hashes)]);
                 let mut shared = Vec::new();
                 for (payloads, hashes) in payloads.chunks(step).zip(hashes.chunks(step)) {
                     shared.push((twig.len(), twig.clone()));
@@ -289,7 +446,7 @@ mod tests {
                         tags: &[],
                         hashes,
                     };
-                    twig.append(&hasher, leaves);
+                    twig.append(&hasher, leaves, &spare);
                 }
                 assert_eq!(twig.tags(), None);
                 assert!(twig.root().is_some());
@@ -316,6 +473,7 @@ mod tests {
     #[test]
     fn tags_stay_with_their_leaves_whatever_the_steps() {
         let hasher = Hasher::new(Profile::Blake3);
+        let spare = Spare::default();
         let tag = |leaf: usize| (leaf as u64 + 1).to_be_bytes();
         for step in [1, 3, 100, 128, 129, 1000, 2048] {
             let (mut twig, mut model) = (TailTwig::default(), Vec::new());
@@ -332,7 +490,7 @@ mod tests {
                     tags: &tags,
                     hashes: &vec![[0; 32]; len],
                 };
-                twig.append(&hasher, leaves);
+                twig.append(&hasher, leaves, &spare);
                 model.extend_from_slice(&tags);
                 model.resize(from + len, NO_TAG);
                 copies.push((twig.clone(), model.clone()));

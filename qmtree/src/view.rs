@@ -36,8 +36,8 @@ pub enum At {
 /// hold it as long as you read and no longer.
 #[derive(Clone, Debug)]
 pub struct View {
-    state: Arc<State>,
-    hasher: Hasher,
+    pub(crate) state: Arc<State>,
+    pub(crate) hasher: Hasher,
 }
 
 impl View {

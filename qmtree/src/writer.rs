@@ -6,17 +6,16 @@ use crate::feeder::{Feeder, lower};
 use crate::observe;
 use crate::open::Opened;
 use crate::options::{Durability, Options, TxIndex};
-use crate::seal::{SealedEntries, Sealing};
+use crate::seal::{SealedEntries, Sealing, Written};
 use crate::staged::Staged;
 use crate::state::State;
 use crate::tx_index::{Content, SharedIndex};
 use crate::view::View;
+use crate::workers::Workers;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{Head, TxNum};
-use qmtree_storage::{
-    DatabaseLock, JournalError, JournalState, JournalWriter, Segment, prune_segment,
-};
+use qmtree_storage::{DatabaseLock, JournalError, JournalState, JournalWriter, prune_segment};
 use std::sync::Arc;
 
 /// What changes a database. Everything it does goes through [`run`](Self::run).
@@ -27,15 +26,16 @@ pub(crate) struct Writer {
     pub(crate) hasher: Hasher,
     pub(crate) journal: JournalWriter,
     pub(crate) state: State,
-    pub(crate) sealing: Option<Sealing<Segment>>,
+    pub(crate) sealing: Option<Sealing<Written>>,
+    /// The state that is being synced with the segment, for the index.
+    pub(crate) being_synced: Option<State>,
     pub(crate) entry_sealing: Option<Sealing<SealedEntries>>,
     /// None if there is no index, or it could not be opened.
-    feeder: Option<Feeder>,
+    pub(crate) feeder: Option<Feeder>,
     /// The lowest block that was unwound to since the index was last fed.
     unwound_to: Option<u64>,
     pub(crate) scratch: Scratch,
-    /// One thread of our own: a pool that others use could wait for us while we wait for it.
-    pub(crate) pool: Option<rayon::ThreadPool>,
+    pub(crate) workers: Workers,
     /// Blocks since the last sync, for grouped commits.
     unsynced_blocks: u32,
     poisoned: bool,
@@ -53,21 +53,19 @@ impl Writer {
         feeder: Option<Feeder>,
     ) -> Self {
         let hasher = Hasher::new(state.head.profile);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1);
-        // Without a second thread everything works, one after the other.
-        let pool = pool.build().ok().filter(|_| options.parallel);
         Self {
+            workers: Workers::new(options.parallel),
             opened,
             options,
             hasher,
             journal,
             state,
             sealing: None,
+            being_synced: None,
             feeder,
             unwound_to: None,
             entry_sealing: None,
             scratch: Scratch::default(),
-            pool,
             unsynced_blocks: 0,
             poisoned: false,
             touched: false,
@@ -92,7 +90,8 @@ impl Writer {
             let found = block_number;
             return Err(Error::Gap { expected, found });
         }
-        Ok(Staged::new(self.state.state_log.clone(), head))
+        let log = self.state.state_log.clone();
+        Ok(Staged::new(log, head, self.workers.clone()))
     }
 
     /// Runs an operation. If it fails after it began to write, the disk may hold more or less than
@@ -165,8 +164,17 @@ impl Writer {
     /// Everything is durable: the index may know it.
     fn synced(&mut self) {
         self.unsynced_blocks = 0;
+        if self.feeder.is_some() {
+            // Newer than the one that is being synced.
+            self.being_synced = None;
+            self.feed(self.state.clone());
+        }
+    }
+
+    /// Leaves a state, whose blocks are durable, to the index.
+    pub(crate) fn feed(&mut self, state: State) {
         if let Some(feeder) = &self.feeder {
-            feeder.feed(self.state.clone(), self.unwound_to.take());
+            feeder.feed(state, self.unwound_to.take());
         }
     }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 const DIR: &str = "/db";
 /// Keys that there are.
-const KEYS: u64 = 240;
+const KEYS: u64 = 250;
 
 fn identity() -> Identity {
     Identity {
@@ -34,7 +34,7 @@ fn options(durability: Durability) -> Options {
         .with_durability(durability)
         .with_unwind_window_blocks(1)
         .with_segment_twigs(1)
-        .with_journal_file_len_bytes(150_000)
+        .with_journal_file_len_bytes(400_000)
         .with_parallel(false)
 }
 

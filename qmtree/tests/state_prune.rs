@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
     reason = "a test that fails may panic"
 )]
 
@@ -378,4 +379,43 @@ fn nodes_that_restart_at_different_moments_have_equal_roots() {
         "{pruned:?}"
     );
     nodes.iter().flatten().for_each(|db| db.check().unwrap());
+}
+
+/// Batches that are large enough for a second thread, with it and without it.
+#[test]
+fn the_number_of_threads_does_not_change_a_byte_of_the_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut found = Vec::new();
+    for parallel in [false, true] {
+        let dir = folder.path().join(parallel.to_string());
+        let options = options().with_parallel(parallel);
+        let rule = Compaction::new(2);
+        let mut db = Db::create_with(&dir, identity(Profile::Keccak256), rule, options).unwrap();
+        let (mut rng, mut roots) = (Rng::new(5), Vec::new());
+        for number in 0..12u64 {
+            let first = db.head().leaf_count;
+            let batches: Vec<_> = (first..first + 3)
+                .map(|tx_num| batch(&mut rng, tx_num, 3000, 9000))
+                .collect();
+            let mut staged = db.begin_block(number).unwrap();
+            roots.extend(staged.apply_all(&batches).unwrap());
+            staged.commit(&[LeafPayload::default(); 3], &[]).unwrap();
+        }
+        db.prune_to(11).unwrap();
+        db.close().unwrap();
+        let files = std::fs::read_dir(dir.join("segments")).unwrap();
+        let files: BTreeMap<_, _> = files
+            .map(|file| file.unwrap().path())
+            .map(|path| {
+                (
+                    path.file_name().unwrap().to_owned(),
+                    std::fs::read(path).unwrap(),
+                )
+            })
+            .collect();
+        assert!(files.len() > 10, "{} files", files.len());
+        found.push((roots, files));
+    }
+    assert!(found[0].0 == found[1].0, "the roots differ");
+    assert!(found[0].1 == found[1].1, "the files differ");
 }

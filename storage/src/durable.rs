@@ -19,11 +19,34 @@ pub(crate) fn create(
     path: &Path,
     write: impl FnOnce(&mut dyn DiskFile) -> io::Result<()>,
 ) -> io::Result<Box<dyn DiskFile>> {
+    let create_new = |temporary: &Path| disk.create_new(temporary);
+    create_with(disk, path, create_new, write)
+}
+
+/// [`create`] for a sealed file, which is long and seldom read soon.
+///
+/// # Errors
+/// As [`create`].
+pub(crate) fn create_sealed(
+    disk: &dyn Disk,
+    path: &Path,
+    write: impl FnOnce(&mut dyn DiskFile) -> io::Result<()>,
+) -> io::Result<()> {
+    let create_new = |temporary: &Path| disk.create_new_bulk(temporary);
+    create_with(disk, path, create_new, write).map(drop)
+}
+
+fn create_with(
+    disk: &dyn Disk,
+    path: &Path,
+    create_new: impl FnOnce(&Path) -> io::Result<Box<dyn DiskFile>>,
+    write: impl FnOnce(&mut dyn DiskFile) -> io::Result<()>,
+) -> io::Result<Box<dyn DiskFile>> {
     let temporary = temporary_of(path);
     if disk.exists(&temporary) {
         disk.remove(&temporary)?;
     }
-    let mut file = disk.create_new(&temporary)?;
+    let mut file = create_new(&temporary)?;
     write(&mut *file)?;
     file.sync()?;
     disk.rename(&temporary, path)?;

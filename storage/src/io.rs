@@ -23,6 +23,16 @@ pub trait Disk: Debug + Send + Sync {
     /// [`io::ErrorKind::AlreadyExists`] if it exists; others as the operating system says.
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
+    /// Makes a file like [`create_new`](Self::create_new), to be written in bulk, synced, and read
+    /// later if at all: the disk need not keep what is written at hand. Nothing of it may be there
+    /// before it is synced.
+    ///
+    /// # Errors
+    /// As [`create_new`](Self::create_new).
+    fn create_new_bulk(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.create_new(path)
+    }
+
     /// Opens an existing file for writing at its end.
     ///
     /// # Errors
@@ -108,6 +118,9 @@ pub trait Disk: Debug + Send + Sync {
     }
 }
 
+/// A sync that is still to be done.
+pub type Syncer = Box<dyn FnOnce() -> io::Result<()> + Send>;
+
 /// A file that is open for appending.
 pub trait DiskFile: Debug + Send {
     /// Appends all of `bytes`.
@@ -129,6 +142,12 @@ pub trait DiskFile: Debug + Send {
     /// # Errors
     /// The operating system's. Never retry it: the kernel may have dropped the dirty pages.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// What makes durable, on any thread, all that was appended until now. If it fails, so does the
+    /// next [`sync`](Self::sync). `None` if the file has no such thing.
+    fn syncer(&self) -> Option<Syncer> {
+        None
+    }
 
     /// Cuts the file to `len` bytes.
     ///

@@ -17,6 +17,8 @@
 
 mod checkpoint;
 mod database;
+#[cfg(all(target_os = "linux", not(miri)))]
+mod direct;
 mod durable;
 mod entries;
 mod header;
@@ -42,19 +44,20 @@ pub use database::{
 };
 pub use durable::{create_folder, remove_temporary_files};
 pub use entries::{
-    EntryListing, EntrySegment, EntrySegmentError, EntryTwig, KeyItem, KeyTwig, SealedValue,
-    StateKeys, ValueAt, list_entry_segments, open_state_keys, prune_entry_segment,
-    remove_old_state_keys, write_entry_segment, write_state_keys,
+    EntryListing, EntrySegment, EntrySegmentError, EntryTwig, KeyItem, KeyTwig, OpenedTwig,
+    SealedValue, StateKeys, TwigOpening, ValueAt, is_entry_file, list_entry_segments,
+    open_state_keys, prune_entry_segment, remove_old_state_keys, write_entry_segment,
+    write_live_segment, write_state_keys,
 };
 pub use header::HeaderError;
 pub use identity::{GROUP_SHIFT, Identity, IdentityError};
 pub use index::{Index, IndexBatch, IndexError, MemoryIndex, Reached};
 #[cfg(feature = "rocksdb")]
 pub use index::{RocksIndex, RocksOptions};
-pub use io::{Disk, DiskFile, Mapped};
+pub use io::{Disk, DiskFile, Mapped, Syncer};
 pub use journal::{
     Contradiction, Damage, EntryPart, JournalError, JournalFile, JournalRecord, JournalState,
-    JournalWriter, Recovered, TornTail, put_value, recover,
+    JournalSync, JournalWriter, Recovered, SyncedRecords, TornTail, put_value, recover,
 };
 pub use real_disk::RealDisk;
 pub use segment::{

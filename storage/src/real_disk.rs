@@ -1,10 +1,14 @@
 //! The disk of the operating system.
 
+#[cfg(all(target_os = "linux", not(miri)))]
+use crate::direct::{LogFile as RealFile, SealedFile};
 use crate::io::{Disk, DiskFile, Mapped};
 use crate::mmap;
+#[cfg(not(all(target_os = "linux", not(miri))))]
+use plain::RealFile;
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The operating system's files.
@@ -14,8 +18,8 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
 
-#[derive(Debug)]
-struct RealFile(File);
+/// Bytes of a file whose removal takes the system a millisecond.
+const LONG_LEN: u64 = 8 << 20;
 
 impl Disk for RealDisk {
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
@@ -23,16 +27,16 @@ impl Disk for RealDisk {
     }
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(path)?;
-        Ok(Box::new(RealFile(file)))
+        Ok(Box::new(RealFile::create_new(path)?))
+    }
+
+    #[cfg(all(target_os = "linux", not(miri)))]
+    fn create_new_bulk(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(SealedFile::create_new(path)?))
     }
 
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let file = OpenOptions::new().append(true).open(path)?;
-        Ok(Box::new(RealFile(file)))
+        Ok(Box::new(RealFile::open_append(path)?))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -67,7 +71,16 @@ impl Disk for RealDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
+        // What a long file has in the page cache goes with its last handle: elsewhere.
+        let file = File::open(path).ok();
+        let file = file.filter(|file| file.metadata().is_ok_and(|data| data.len() >= LONG_LEN));
+        fs::remove_file(path)?;
+        if let Some(file) = file {
+            let thread = std::thread::Builder::new().name("qmtree-remove".to_owned());
+            // Without a thread it goes right here.
+            let _ = thread.spawn(move || drop(file));
+        }
+        Ok(())
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
@@ -111,34 +124,58 @@ impl Drop for HeldLock {
     }
 }
 
-impl DiskFile for RealFile {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all(bytes)
-    }
+/// Files of systems without `O_DIRECT`.
+#[cfg(not(all(target_os = "linux", not(miri))))]
+mod plain {
+    use crate::io::DiskFile;
+    use std::fs::{File, OpenOptions};
+    use std::io::{self, IoSlice, Write};
+    use std::path::Path;
 
-    fn append_parts(&mut self, parts: &[&[u8]]) -> io::Result<()> {
-        let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
-        let mut rest = slices.as_mut_slice();
-        // Advancing by nothing drops leading empty parts, so that a write of 0 bytes is an error.
-        IoSlice::advance_slices(&mut rest, 0);
-        while !rest.is_empty() {
-            match self.0.write_vectored(rest) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => IoSlice::advance_slices(&mut rest, written),
-                // A signal came before anything was written.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+    #[derive(Debug)]
+    pub(super) struct RealFile(File);
+
+    impl RealFile {
+        pub(super) fn create_new(path: &Path) -> io::Result<Self> {
+            let mut options = OpenOptions::new();
+            options.append(true).create_new(true).open(path).map(Self)
         }
-        Ok(())
+
+        pub(super) fn open_append(path: &Path) -> io::Result<Self> {
+            OpenOptions::new().append(true).open(path).map(Self)
+        }
     }
 
-    fn sync(&mut self) -> io::Result<()> {
-        self.0.sync_data()
-    }
+    impl DiskFile for RealFile {
+        fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+            self.0.write_all(bytes)
+        }
 
-    fn truncate(&mut self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        fn append_parts(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+            let mut slices: Vec<IoSlice<'_>> =
+                parts.iter().map(|part| IoSlice::new(part)).collect();
+            let mut rest = slices.as_mut_slice();
+            // Advancing by nothing drops leading empty parts, so that a write of 0 bytes is an error.
+            IoSlice::advance_slices(&mut rest, 0);
+            while !rest.is_empty() {
+                match self.0.write_vectored(rest) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(written) => IoSlice::advance_slices(&mut rest, written),
+                    // A signal came before anything was written.
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            self.0.sync_data()
+        }
+
+        fn truncate(&mut self, len: u64) -> io::Result<()> {
+            self.0.set_len(len)
+        }
     }
 }
 

@@ -7,12 +7,13 @@
 )]
 
 use alloy_primitives::{B256, keccak256};
-use qmtree_proofs::state::{Entry, EntryId, StateWord};
+use qmtree_proofs::state::{ActiveBits, Entry, EntryId, StateWord};
 use qmtree_proofs::{Digest, Profile, Scheme, TreeHasher, TwigId, TxNum, level_tag};
-use qmtree_storage::sim::SimDisk;
+use qmtree_storage::sim::{Fate, SimDisk};
 use qmtree_storage::{
-    Disk, EntrySegment, EntrySegmentError, EntryTwig, Identity, SealedValue, ValueAt,
-    create_folder, list_entry_segments, write_entry_segment,
+    Disk, EntrySegment, EntrySegmentError, EntryTwig, Identity, KeyItem, KeyTwig, SealedValue,
+    ValueAt, create_folder, list_entry_segments, open_state_keys, prune_entry_segment,
+    remove_old_state_keys, write_entry_segment, write_state_keys,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -137,7 +138,8 @@ fn what_is_written_is_read() {
     assert_eq!(segment.entries(), EntryId(2048)..EntryId(6144));
     let twigs = [Twig::new(1), Twig::new(2)];
     for (twig, number) in twigs.iter().zip(1..) {
-        assert_eq!(segment.twig_entries(TwigId(number)).unwrap(), twig.entries);
+        let found = segment.twig_entries(TwigId(number)).unwrap();
+        assert!(found.iter().map(|(_, entry)| *entry).eq(&twig.entries));
         for index in (0..2048).step_by(77) {
             let id = EntryId(number * 2048 + index);
             assert_eq!(segment.entry(id).unwrap(), twig.entries[index as usize]);
@@ -240,4 +242,144 @@ fn a_missing_segment_or_a_wrong_name_is_refused() {
         ..IDENTITY
     };
     assert!(EntrySegment::open(&disk, &wrong, other).is_err());
+}
+
+#[test]
+fn a_pruned_segment_keeps_roots_and_says_since_when_the_state_is_known() {
+    let disk = SimDisk::new();
+    let (first, _) = (write(&disk, 0..2), write(&disk, 2..3));
+    let whole = open(&disk, &first).unwrap();
+    let pruned = prune_entry_segment(&disk, &whole, TxNum(77)).unwrap();
+    assert_eq!(
+        pruned.path(),
+        Path::new("segments/0000000000000000-0000000000000002.qmx")
+    );
+    assert!(pruned.is_pruned() && !disk.exists(&first));
+    assert_eq!(pruned.earliest(), Some(TxNum(77)));
+    assert_eq!(pruned.entries(), whole.entries());
+    for twig in 0..2 {
+        assert_eq!(
+            pruned.node(11, twig).unwrap(),
+            whole.node(11, twig).unwrap()
+        );
+    }
+    pruned.check().unwrap();
+    pruned.node(11, 2).unwrap_err();
+    let refused = pruned.entry(EntryId(3)).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "segments/0000000000000000-0000000000000002.qmx: entries of twig 0 were pruned; \
+         the state is known after transaction 77 and later"
+    );
+    // The whole one stays readable where somebody holds it, and counts for nothing beside the other.
+    assert_eq!(whole.entry(EntryId(3)).unwrap(), Twig::new(0).entries[3]);
+    write(&disk, 0..2);
+    let listing = list_entry_segments(&disk, folder(), IDENTITY).unwrap();
+    assert_eq!(listing.orphans, [first]);
+    let pruned_first: Vec<_> = listing
+        .segments
+        .iter()
+        .map(EntrySegment::is_pruned)
+        .collect();
+    assert_eq!(pruned_first, [true, false]);
+    // Every byte counts.
+    let bytes = disk.content(pruned.path()).unwrap();
+    for at in (0..200).chain(4000..bytes.len()) {
+        let copy = SimDisk::new();
+        create_folder(&copy, folder()).unwrap();
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 1 << (at % 8);
+        copy.set_content(pruned.path(), bytes);
+        assert!(
+            open(&copy, pruned.path()).is_err(),
+            "byte {at} does not matter"
+        );
+    }
+}
+
+#[test]
+fn a_crash_while_pruning_leaves_one_of_the_two_forms() {
+    let prune = |disk: &SimDisk| {
+        let path = folder().join("0000000000000000-0000000000000001.qme");
+        let whole = open(disk, &path)?;
+        prune_entry_segment(disk, &whole, TxNum(5))
+    };
+    let before = SimDisk::new();
+    write(&before, 0..1);
+    let steps = {
+        let disk = before.power_loss(Fate::Kept);
+        prune(&disk).unwrap();
+        disk.steps()
+    };
+    assert!(steps > 4);
+    for step in 0..steps {
+        for fate in Fate::ALL {
+            let disk = before.power_loss(Fate::Kept);
+            disk.crash_at(step, fate);
+            prune(&disk).unwrap_err();
+            let found = disk.after_crash();
+            let listing = list_entry_segments(&found, folder(), IDENTITY).unwrap();
+            assert_eq!(listing.segments.len(), 1, "step {step} {fate:?}");
+            listing.segments[0].check().unwrap();
+        }
+    }
+}
+
+fn key_twigs(count: u8) -> Vec<KeyTwig> {
+    let twig = |number: u8| KeyTwig {
+        active: ActiveBits([[number; 32]; 8]),
+        entries_root: [number + 100; 32],
+    };
+    (0..count).map(twig).collect()
+}
+
+fn key_items() -> Vec<KeyItem> {
+    let item = |i: u64| KeyItem {
+        prefix: i / 2,
+        entry: i ^ 1 << 63,
+    };
+    (0..100).map(item).collect()
+}
+
+fn write_keys(disk: &SimDisk, twigs: u8) -> Result<(), EntrySegmentError> {
+    let items = key_items().into_iter().map(Ok);
+    write_state_keys(disk, folder(), IDENTITY, &key_twigs(twigs), 50, items)
+}
+
+#[test]
+fn a_file_of_keys_is_read_whole_or_not_at_all() {
+    let disk = SimDisk::new();
+    create_folder(&disk, folder()).unwrap();
+    let open = |disk: &SimDisk, max| open_state_keys(disk, folder(), IDENTITY, max);
+    assert!(open(&disk, 9).is_none());
+    write_keys(&disk, 3).unwrap();
+    write_keys(&disk, 5).unwrap();
+    write_keys(&disk, 5).unwrap();
+    let keys = open(&disk, 9).unwrap();
+    assert_eq!((keys.twig_count(), keys.live_keys()), (5, 50));
+    assert_eq!(keys.twigs().collect::<Vec<_>>(), key_twigs(5));
+    assert_eq!(keys.items().collect::<Vec<_>>(), key_items());
+    // An older one where the segments end earlier, or the newer one is damaged.
+    assert_eq!(open(&disk, 4).unwrap().twig_count(), 3);
+    assert!(open(&disk, 2).is_none());
+    let path = folder().join("0000000000000005.qmk");
+    let bytes = disk.content(&path).unwrap();
+    for at in 0..bytes.len() {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 1 << (at % 8);
+        disk.set_content(&path, bytes);
+        assert_eq!(open(&disk, 9).unwrap().twig_count(), 3, "byte {at}");
+    }
+    for len in 0..bytes.len() {
+        disk.set_content(&path, bytes[..len].to_vec());
+        assert_eq!(open(&disk, 9).unwrap().twig_count(), 3, "{len} bytes");
+    }
+    disk.set_content(&path, bytes);
+    remove_old_state_keys(&disk, folder(), 5).unwrap();
+    assert_eq!(disk.files(), [path]);
+    let other = Identity {
+        chain_id: 8,
+        ..IDENTITY
+    };
+    assert!(open_state_keys(&disk, folder(), other, 9).is_none());
 }

@@ -15,8 +15,8 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use qmtree_storage::sim::{Fate, SimDisk};
 use qmtree_storage::{
-    Contradiction, Disk, Identity, JournalError, JournalRecord, JournalState, JournalWriter,
-    RealDisk, recover,
+    Contradiction, Damage, Disk, Identity, JournalError, JournalRecord, JournalState,
+    JournalWriter, RealDisk, recover,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -213,6 +213,54 @@ fn a_block_that_was_not_finished_never_was() {
     let (recovered, records) = read(&disk).unwrap();
     assert_eq!((recovered.state, records.len()), (state(1, 1), 1));
     assert_eq!(recovered.torn_tail.unwrap().len, 88 + 2 * 96);
+}
+
+#[test]
+fn zeros_are_room_for_more_behind_the_newest_file_and_damage_behind_an_older() {
+    let (disk, states) = written(&[Op::Block(2), Op::Rotate, Op::Block(3)]);
+    let (recovered, _) = read(&disk).unwrap();
+    let [older, newest] = [0, 1].map(|place: usize| recovered.files[place].path.clone());
+    let bytes = disk.content(&newest).unwrap();
+    disk.set_content(&newest, [&bytes[..], &[0; 9000]].concat());
+    let (recovered, records) = read(&disk).unwrap();
+    assert_eq!((recovered.state, records.len()), (states[2], 2));
+    assert_eq!(recovered.torn_tail, None);
+    drop(resume(&disk));
+    assert_eq!(disk.content(&newest).unwrap(), bytes);
+    disk.set_content(&newest, [&bytes[..], &[0; 9000], &[1]].concat());
+    let (recovered, _) = read(&disk).unwrap();
+    assert_eq!(recovered.torn_tail.unwrap().len, 9001);
+    let bytes = disk.content(&older).unwrap();
+    disk.set_content(&older, [&bytes[..], &[0]].concat());
+    let damage = match read(&disk).unwrap_err() {
+        JournalError::Damaged { path, damage, .. } if path == older => damage,
+        other => panic!("{other}"),
+    };
+    assert_eq!(damage, Damage::OlderFile { seq: 1 });
+}
+
+#[test]
+fn a_sync_that_is_done_later_counts_once_it_is_noted() {
+    let (disk, _) = written(&[Op::Block(2)]);
+    let mut writer = resume(&disk);
+    assert!(writer.sync_later().unwrap().is_none());
+    append_block(&mut writer, 1).unwrap();
+    let sync = writer.sync_later().unwrap().unwrap();
+    append_block(&mut writer, 1).unwrap();
+    assert_eq!((writer.durable_seq(), writer.next_seq()), (1, 3));
+    let synced = std::thread::spawn(move || sync.run())
+        .join()
+        .unwrap()
+        .unwrap();
+    let found = disk.power_loss(Fate::Lost);
+    assert!(read(&found).unwrap().0.next_seq >= 2);
+    assert_eq!(writer.durable_seq(), 1);
+    writer.note_synced(synced);
+    assert_eq!((writer.durable_seq(), writer.is_durable()), (2, false));
+    let sync = writer.sync_later().unwrap().unwrap();
+    let steps = disk.steps();
+    disk.fail_at(steps);
+    assert!(matches!(sync.run(), Err(JournalError::Io { .. })));
 }
 
 #[test]

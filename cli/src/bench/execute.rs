@@ -1,20 +1,22 @@
 //! `qm bench execute`: what reads and writes, leaves and traces add to plain execution.
 
 use super::machine::{Machine, cpu_seconds};
+use super::place::Place;
 use super::samples::Samples;
 use crate::error::CliError;
 use crate::output::{json, say};
 use crate::progress::{Progress, Task, Unit};
 use crate::trace::read_block;
 use clap::Args;
+use qmtree::{Db, Durability, Identity, Options, TxIndex};
 use qmtree_execution_adapter::engine::{
-    HashEverything, PreparedBlock, RunError, execute_plain, execute_to_leaves,
+    HashEverything, LogChain, PreparedBlock, RunError, execute_plain, execute_to_leaves,
 };
 use qmtree_execution_adapter::{
     BlockInput, MemoryState, NoTracer, ReadSet, TraceMode, TraceOptions, Tracer, TracerFor,
     execute_block,
 };
-use qmtree_proofs::Profile;
+use qmtree_proofs::{Profile, Scheme};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -27,6 +29,7 @@ use std::time::Instant;
 ///   plain              revm and alloy-evm alone
 ///   capture            reads and writes of each transaction noted, and dropped
 ///   outcome            leaves of scheme read-set/1 without steps
+///   state log          leaves of scheme state-root/1, on the state log, checked and committed (not synced)
 ///   full keccak/blake3 leaves that commit to every step
 ///   flat               leaves that commit to one RLP list of steps; once
 ///   naive              stack and memory hashed whole at each step; the yardstick; once
@@ -56,6 +59,7 @@ enum Way {
     Plain,
     Capture,
     Outcome,
+    StateLog,
     Full(Profile),
     Flat,
     Naive,
@@ -103,10 +107,11 @@ struct Times {
 }
 
 impl Way {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Plain,
         Self::Capture,
         Self::Outcome,
+        Self::StateLog,
         Self::Full(Profile::Keccak256),
         Self::Full(Profile::Blake3),
         Self::Flat,
@@ -118,6 +123,7 @@ impl Way {
             Self::Plain => "plain",
             Self::Capture => "capture",
             Self::Outcome => "outcome",
+            Self::StateLog => "state log",
             Self::Full(Profile::Keccak256) => "full keccak",
             Self::Full(_) => "full blake3",
             Self::Flat => "flat",
@@ -180,6 +186,7 @@ impl BenchExecute {
                     .map_err(|source| RunError::Execute(Box::new(source)))
             }),
             Way::Outcome => traced(blocks, times, NoTracer),
+            Way::StateLog => inside(blocks, times),
             Way::Naive => traced(blocks, times, HashEverything::default()),
             Way::Flat => traced(
                 blocks,
@@ -309,6 +316,33 @@ where
         Ok(made.executed.tracer)
     })?;
     times.steps = steps;
+    Ok(())
+}
+
+/// Times a pass on state logs: execution, checks, roots and commits. Each block has a log of its own,
+/// which has the state before it when the clock starts.
+fn inside(blocks: &[PreparedBlock], times: &mut Times) -> Result<(), CliError> {
+    let (mut millis, mut cpu): (f64, Option<f64>) = (0.0, None);
+    for block in blocks {
+        let place = Place::new(None)?;
+        let identity = Identity {
+            profile: Profile::Keccak256,
+            scheme: Scheme::StateRoot1,
+            chain_id: block.chain.chain_id(),
+        };
+        let options = Options::default().with_durability(Durability::Buffered);
+        let db = Db::create(place.path(), identity, options.with_tx_index(TxIndex::Off));
+        let mut db = db.map_err(place.failed())?;
+        let chain = LogChain::begin_before(&mut db, block).map_err(failed)?;
+        let (start, before) = (Instant::now(), cpu_seconds());
+        chain.run_block(&mut db, block, NoTracer).map_err(failed)?;
+        millis += start.elapsed().as_secs_f64() * 1e3;
+        if let Some((after, before)) = cpu_seconds().zip(before) {
+            cpu = Some(cpu.unwrap_or_default() + (after - before) * 1e3);
+        }
+    }
+    times.millis.push(millis);
+    times.cpu_millis.extend(cpu);
     Ok(())
 }
 

@@ -13,6 +13,7 @@ mod rocksdb;
 mod samples;
 mod snapshot;
 mod state;
+mod witness;
 
 use crate::error::CliError;
 use clap::{Args, Subcommand};
@@ -34,6 +35,7 @@ enum What {
     Prove(prove::BenchProve),
     Snapshot(snapshot::BenchSnapshot),
     State(state::BenchState),
+    Witness(witness::BenchWitness),
 }
 
 impl Bench {
@@ -44,6 +46,7 @@ impl Bench {
             What::Prove(bench) => bench.run(),
             What::Snapshot(bench) => bench.run(),
             What::State(bench) => bench.run(),
+            What::Witness(bench) => bench.run(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The yardstick: the same leaves, put into RocksDB as they are.
 
 use crate::error::CliError;
+use alloy_primitives::B256;
 use qmtree_proofs::LeafPayload;
 use rocksdb::{DB, Options, WriteBatch, WriteOptions};
 use std::path::Path;
@@ -50,6 +51,27 @@ impl Yardstick {
             self.db.write_opt(batch, &self.write).map_err(failed)?;
         }
         let seconds = start.elapsed().as_secs_f64();
+        self.db.flush().map_err(failed)?;
+        Ok(seconds)
+    }
+}
+
+impl Yardstick {
+    /// Seconds for each block of keys and values, each a batch. What was put is flushed then.
+    pub(super) fn measure_puts(
+        &mut self,
+        blocks: impl IntoIterator<Item = Vec<(B256, B256)>>,
+    ) -> Result<Vec<f64>, CliError> {
+        let mut seconds = Vec::new();
+        for block in blocks {
+            let start = Instant::now();
+            let mut batch = WriteBatch::default();
+            for (key, value) in &block {
+                batch.put(key, value);
+            }
+            self.db.write_opt(batch, &self.write).map_err(failed)?;
+            seconds.push(start.elapsed().as_secs_f64());
+        }
         self.db.flush().map_err(failed)?;
         Ok(seconds)
     }

@@ -18,7 +18,11 @@ use serde::Serialize;
 use std::path::Path;
 
 /// The rules of a chain: built in, or those of a genesis file. `about` is what they are needed for.
-fn rules(chain_id: u64, genesis: Option<&Path>, about: &Path) -> Result<ChainSpec, CliError> {
+pub(crate) fn rules(
+    chain_id: u64,
+    genesis: Option<&Path>,
+    about: &Path,
+) -> Result<ChainSpec, CliError> {
     match genesis {
         Some(path) => Ok(ChainGenesis::read(path).map_err(Box::new)?.chain),
         None => ChainSpec::from_chain_id(chain_id).map_err(|source| CliError::Call {

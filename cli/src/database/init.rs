@@ -6,6 +6,7 @@ use crate::error::CliError;
 use crate::output::{json, say};
 use clap::Args;
 use qmtree::{Db, Identity, Options};
+use qmtree_proofs::state::Compaction;
 
 /// Make a database in a new or empty folder.
 #[derive(Debug, Args)]
@@ -21,6 +22,10 @@ pub(crate) struct Init {
     /// EIP-155 chain id; cannot be changed later.
     #[arg(long, value_name = "ID", default_value_t = 1)]
     chain_id: u64,
+    /// Move old entries of the state log to its end while it holds more than N for each live key,
+    /// so that its history can be pruned; 0 never moves any. Changes the roots; cannot be changed later.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    compaction: u8,
     /// Print the head of the empty log as JSON.
     #[arg(long)]
     json: bool,
@@ -33,7 +38,8 @@ impl Init {
             scheme: self.scheme.scheme(),
             chain_id: self.chain_id,
         };
-        let db = Db::create(&self.folder.db, identity, Options::default());
+        let rule = Compaction::new(self.compaction);
+        let db = Db::create_with(&self.folder.db, identity, rule, Options::default());
         let db = db.map_err(self.folder.failed())?;
         let head = db.head();
         db.close().map_err(self.folder.failed())?;

@@ -13,7 +13,7 @@ use alloy_primitives::B256;
 use block::Source;
 use clap::Args;
 pub(crate) use error::FetchError;
-use range::BlockRange;
+pub(crate) use range::BlockRange;
 use rpc::Client;
 use serde::Serialize;
 use std::path::PathBuf;

@@ -5,11 +5,11 @@ use std::str::FromStr;
 
 /// Block numbers, both ends included.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct BlockRange(RangeInclusive<u64>);
+pub(crate) struct BlockRange(RangeInclusive<u64>);
 
 /// Why a text is no range of blocks.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum RangeError {
+pub(crate) enum RangeError {
     #[error("{0:?} is not the number of a block")]
     Number(String),
     #[error("block 0 is the genesis, and was never executed")]
@@ -19,11 +19,11 @@ pub(super) enum RangeError {
 }
 
 impl BlockRange {
-    pub(super) fn numbers(&self) -> RangeInclusive<u64> {
+    pub(crate) fn numbers(&self) -> RangeInclusive<u64> {
         self.0.clone()
     }
 
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         // Block 0 is not in it, so this does not overflow.
         self.0.end() - self.0.start() + 1
     }

@@ -73,6 +73,10 @@ pub(crate) struct Run {
     /// geth's genesis.json: rules and first state for blocks that come without.
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
+    /// Under scheme state-root do not derive Ethereum's own state root after each block, for which a
+    /// copy of the whole state is in memory.
+    #[arg(long)]
+    skip_state_root: bool,
     /// When a block survives a power loss: immediate, grouped:N (blocks) or buffered.
     #[arg(long, value_name = "MODE", default_value = "immediate", value_parser = parse_durability)]
     durability: Durability,
@@ -312,7 +316,9 @@ impl Run {
                 if self.isolated {
                     chain.log = None;
                 }
-                let log = inside::chain(db, chain.log.take(), chain.genesis.as_ref(), &block);
+                let (running, genesis) = (chain.log.take(), chain.genesis.take());
+                let check = !self.skip_state_root;
+                let log = inside::chain(db, running, genesis.as_ref(), &block, check);
                 let ran = log.and_then(|log| log.run_block(db, &block, tracer));
                 let (report, log, tracer) = ran.map_err(failed)?;
                 chain.log = Some(log);

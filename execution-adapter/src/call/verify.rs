@@ -89,7 +89,8 @@ pub struct NotProven {
 impl ProvenValues {
     /// Takes values that ascend by key, are those of the state, and use up all that it proves.
     fn check(values: &[ReadValue], state: &ProvenState) -> Result<Self, CallError> {
-        let mut unused: Vec<B256> = state.entries().iter().map(|entry| entry.key).collect();
+        // Keys and entries ascend, so those that show the keys come up one after the other.
+        let mut shown = 0;
         let mut last = None;
         for ReadValue { key, value } in values {
             if last.replace(*key).is_some_and(|last| last >= *key) {
@@ -106,20 +107,25 @@ impl ProvenValues {
             }
             // What shows the key or its absence: the largest key up to it.
             let behind = state.entries().partition_point(|entry| entry.key <= *key);
-            let shows = behind.checked_sub(1).and_then(|at| state.entries().get(at));
-            if let Some(Entry { key: shown, .. }) = shows {
-                unused.retain(|key| key != shown);
+            if behind > shown + 1 {
+                return Err(surplus(state.entries().get(shown)));
             }
+            shown = behind;
         }
-        match unused.first() {
-            Some(key) => Err(CallError::Surplus { key: *key }),
-            None => Ok(Self(
-                values
-                    .iter()
-                    .map(|read| (read.key, read.value.clone()))
-                    .collect(),
-            )),
+        if let Some(entry) = state.entries().get(shown) {
+            return Err(surplus(Some(entry)));
         }
+        let values = values.iter();
+        Ok(Self(
+            values.map(|read| (read.key, read.value.clone())).collect(),
+        ))
+    }
+}
+
+/// An entry that shows none of the keys.
+fn surplus(entry: Option<&Entry>) -> CallError {
+    CallError::Surplus {
+        key: entry.map_or(B256::ZERO, |entry| entry.key),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::engine::whole_state::whole_state;
 use crate::execute::TracerFor;
 use crate::leaf::RuleError;
 use crate::memory_state::MemoryState;
-use crate::state_log::{ReadStateLog, StateLogDb, StateLogError, decode_header};
+use crate::state_log::{ReadStateLog, StateLogDb, StateLogError, decode_header, keys};
 use crate::verify::StateScope;
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, U256};
@@ -27,10 +27,12 @@ use revm::state::{AccountInfo, Bytecode};
 ///
 /// Each block is executed on the state log alone. What is kept in memory beside it is for checking
 /// only: of a log that began with a whole state, a copy of the state from which Ethereum's own state
-/// root is derived after each block.
+/// root is derived after each block, unless that is [left out](Self::without_state_root).
 #[derive(Debug)]
 pub struct LogChain {
-    /// All of the state after the newest block, if the log knows all of it.
+    /// The log knows all of the state.
+    complete: bool,
+    /// A copy of it after the newest block, to derive state roots from.
     whole: Option<MemoryState>,
     /// Number and hash of the newest block.
     tip: (u64, B256),
@@ -40,6 +42,7 @@ pub struct LogChain {
 #[derive(Debug)]
 pub struct LogBlockState {
     log: StateLogDb<View>,
+    complete: bool,
     whole: Option<MemoryState>,
 }
 
@@ -52,6 +55,20 @@ impl LogChain {
     /// [`RunError::NoState`] if the blocks were not executed into the log; [`RunError::StateLog`] if
     /// it cannot be read; [`RunError::OtherScheme`].
     pub fn open(db: &Db) -> Result<Self, RunError> {
+        let chain = Self::without_state_root(db)?;
+        let whole = match chain.complete {
+            true => whole_state(&db.view())?,
+            false => None,
+        };
+        Ok(Self { whole, ..chain })
+    }
+
+    /// The same without a copy of the state in memory: the state root of headers is not checked then,
+    /// all else is.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn without_state_root(db: &Db) -> Result<Self, RunError> {
         check_scheme(db)?;
         let view = db.view();
         let number = view.head().block_number;
@@ -61,8 +78,10 @@ impl LogChain {
             // A state that was given for the block after it.
             _ => given_hash(&log, number)?.ok_or(RunError::NoState { block: number })?,
         };
+        let complete = view.value(&keys::first_account());
         Ok(Self {
-            whole: whole_state(&view)?,
+            complete: complete.map_err(in_block(number))?.is_some(),
+            whole: None,
             tip: (number, hash),
         })
     }
@@ -72,6 +91,16 @@ impl LogChain {
     /// # Errors
     /// As [`open`](Self::open); [`RunError::OtherBlock`] if the log began otherwise.
     pub fn open_or_begin(db: &mut Db, genesis: &ChainGenesis) -> Result<Self, RunError> {
+        Self::begin(db, genesis)?;
+        Self::open(db)
+    }
+
+    /// Begins an empty log with the state of a genesis, and checks that any other began with it.
+    ///
+    /// # Errors
+    /// [`RunError::OtherBlock`] if the log began otherwise, [`RunError::OtherChain`],
+    /// [`RunError::OtherScheme`], [`RunError::Database`].
+    pub fn begin(db: &mut Db, genesis: &ChainGenesis) -> Result<(), RunError> {
         let ChainGenesis {
             chain,
             header,
@@ -82,8 +111,7 @@ impl LogChain {
         if db.view().blocks().is_none() {
             given.append(db)?;
         }
-        given.check(db)?;
-        Self::open(db)
+        given.check(db)
     }
 
     /// Begins an empty log with the state that a block file brings, as a block of its own before the
@@ -108,10 +136,7 @@ impl LogChain {
     /// What is known of the state.
     #[must_use]
     pub const fn scope(&self) -> StateScope {
-        match self.whole {
-            Some(_) => StateScope::Complete,
-            None => StateScope::Transactions,
-        }
+        scope(self.complete)
     }
 
     /// Executes a block on the state log, checks it against its header, and commits its leaves and
@@ -142,13 +167,13 @@ impl LogChain {
         if let Some(state) = &prepared.state {
             known::compare(number, state, &view, self.scope())?;
         }
-        let whole = self.whole.is_some();
         let state = LogBlockState {
             log: StateLogDb::new(view),
+            complete: self.complete,
             whole: self.whole.take(),
         };
         let staged = db.begin_block(number).map_err(in_block(number))?;
-        let mut roots = StateRoots::new(staged, &block.header, whole);
+        let mut roots = StateRoots::new(staged, &block.header, self.complete);
         let checked = execute_checked(prepared, state, tracer, &mut roots)?;
         let staged = roots.into_block();
         let committed = staged.commit(&checked.payloads, &checked.tx_hashes);
@@ -161,6 +186,13 @@ impl LogChain {
         self.whole = checked.state.whole;
         self.tip = (number, report.hash);
         Ok((report, self, checked.tracer))
+    }
+}
+
+const fn scope(complete: bool) -> StateScope {
+    match complete {
+        true => StateScope::Complete,
+        false => StateScope::Transactions,
     }
 }
 
@@ -198,10 +230,7 @@ where
 
 impl BlockState for LogBlockState {
     fn scope(&self) -> StateScope {
-        match self.whole {
-            Some(_) => StateScope::Complete,
-            None => StateScope::Transactions,
-        }
+        scope(self.complete)
     }
 
     fn keeps_changes(&self) -> bool {

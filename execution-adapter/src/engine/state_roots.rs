@@ -1,13 +1,12 @@
 //! `state-root/1`: a leaf says what the root of the state log was before it.
 
 use crate::leaf::{LeafParts, PreStateHash, RuleError};
-use crate::state_log::{BatchContext, Lists, batch_of};
+use crate::state_log::{BatchContext, batch_of, lists_of};
 use crate::transition::TransitionKind;
 use alloy_consensus::Header;
 use alloy_primitives::B256;
 use qmtree::proofs::{Scheme, TxNum};
 use qmtree::{StagedBlock, StateBatch};
-use revm::primitives::hardfork::SpecId;
 
 /// Applies what each leaf wrote to a staged block, and tells the root before it.
 #[derive(Debug)]
@@ -34,15 +33,6 @@ impl<'a> StateRoots<'a> {
     }
 }
 
-/// Which lists the batches of a block keep.
-pub(super) fn lists(whole: bool, spec_id: u8) -> Lists {
-    match whole {
-        true => Lists::Whole,
-        false if spec_id < SpecId::CANCUN as u8 => Lists::Slots,
-        false => Lists::None,
-    }
-}
-
 impl PreStateHash for StateRoots<'_> {
     fn scheme(&self) -> Scheme {
         Scheme::StateRoot1
@@ -52,7 +42,7 @@ impl PreStateHash for StateRoots<'_> {
         let root = self.block.state_root()?;
         let begins = parts.kind == TransitionKind::BlockBegin;
         let context = BatchContext {
-            lists: lists(self.whole, parts.context.spec_id),
+            lists: lists_of(self.whole, parts.context.spec_id),
             header: begins.then_some(self.header),
         };
         let writes = batch_of(&self.block, &parts.access, context)?;

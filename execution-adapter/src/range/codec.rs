@@ -47,7 +47,7 @@ impl RangeInput {
     /// # Errors
     /// [`RangeInputError`] names the first thing that is wrong.
     pub fn from_bytes(bytes: &Bytes) -> Result<Self, RangeInputError> {
-        let mut reader = Reader { bytes, rest: bytes };
+        let mut reader = Reader::new(bytes);
         if reader.array()? != MAGIC {
             return Err(RangeInputError::Magic);
         }
@@ -59,15 +59,7 @@ impl RangeInput {
             1 => {}
             found => return Err(RangeInputError::WitnessKind { found }),
         }
-        let mode = match reader.u8()? {
-            0 => TraceMode::Outcome,
-            1 => TraceMode::Full,
-            2 => TraceMode::Flat,
-            found => {
-                let what = "mode of a trace";
-                return Err(RangeInputError::Choice { what, found });
-            }
-        };
+        let mode = read_mode(&mut reader)?;
         let chain = reader.bytes()?;
         let chain = ChainSpec::from_bytes(&chain).map_err(RangeInputError::Rules)?;
         let edge = reader.bytes()?;
@@ -84,10 +76,7 @@ impl RangeInput {
             let what = "an item that no block uses, or items";
             return Err(RangeInputError::Order { what });
         }
-        match reader.rest.len() {
-            0 => {}
-            extra => return Err(RangeInputError::TrailingBytes { extra }),
-        }
+        reader.finish()?;
         Ok(Self {
             chain,
             edge,
@@ -95,6 +84,18 @@ impl RangeInput {
             mode,
             blocks,
         })
+    }
+}
+
+pub(crate) fn read_mode(reader: &mut Reader<'_>) -> Result<TraceMode, RangeInputError> {
+    match reader.u8()? {
+        0 => Ok(TraceMode::Outcome),
+        1 => Ok(TraceMode::Full),
+        2 => Ok(TraceMode::Flat),
+        found => {
+            let what = "mode of a trace";
+            Err(RangeInputError::Choice { what, found })
+        }
     }
 }
 
@@ -208,40 +209,53 @@ fn read_places(
 ///
 /// # Panics
 /// If there are more than 2^32 - 1, which the limits of witness files keep far away.
-fn put_len(out: &mut Vec<u8>, len: usize) {
+pub(crate) fn put_len(out: &mut Vec<u8>, len: usize) {
     let len = u32::try_from(len).expect("a witness has less than 4 GiB");
     out.extend_from_slice(&len.to_be_bytes());
 }
 
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_len(out, bytes.len());
     out.extend_from_slice(bytes);
 }
 
 /// Reads fields from the front of untrusted bytes.
-struct Reader<'a> {
+#[derive(Debug)]
+pub(crate) struct Reader<'a> {
     bytes: &'a Bytes,
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a Bytes) -> Self {
+        Self { bytes, rest: bytes }
+    }
+
+    /// Refuses bytes behind the last field.
+    pub(crate) fn finish(&self) -> Result<(), RangeInputError> {
+        match self.rest.len() {
+            0 => Ok(()),
+            extra => Err(RangeInputError::TrailingBytes { extra }),
+        }
+    }
+
     fn cut(&self) -> RangeInputError {
         RangeInputError::Truncated {
             offset: self.bytes.len() - self.rest.len(),
         }
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], RangeInputError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], RangeInputError> {
         let (front, rest) = self.rest.split_first_chunk().ok_or_else(|| self.cut())?;
         self.rest = rest;
         Ok(*front)
     }
 
-    fn u8(&mut self) -> Result<u8, RangeInputError> {
+    pub(crate) fn u8(&mut self) -> Result<u8, RangeInputError> {
         self.array().map(u8::from_be_bytes)
     }
 
-    fn u32(&mut self) -> Result<u32, RangeInputError> {
+    pub(crate) fn u32(&mut self) -> Result<u32, RangeInputError> {
         self.array().map(u32::from_be_bytes)
     }
 
@@ -249,11 +263,11 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
-    fn digest(&mut self) -> Result<B256, RangeInputError> {
+    pub(crate) fn digest(&mut self) -> Result<B256, RangeInputError> {
         self.array().map(B256::new)
     }
 
-    fn bytes(&mut self) -> Result<Bytes, RangeInputError> {
+    pub(crate) fn bytes(&mut self) -> Result<Bytes, RangeInputError> {
         let len = usize::try_from(self.u32()?).map_err(|_| self.cut())?;
         let split = self.rest.split_at_checked(len);
         let (front, rest) = split.ok_or_else(|| self.cut())?;
@@ -262,7 +276,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A list with its length before it. Every item takes bytes, so the input bounds the list.
-    fn list<T>(
+    pub(crate) fn list<T>(
         &mut self,
         mut item: impl FnMut(&mut Self) -> Result<T, RangeInputError>,
     ) -> Result<Vec<T>, RangeInputError> {

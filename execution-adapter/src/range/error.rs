@@ -6,8 +6,8 @@ use crate::stateless::StatelessError;
 use crate::trace::TraceError;
 use alloc::boxed::Box;
 use core::fmt;
-use qmtree_proofs::Scheme;
 use qmtree_proofs::statement::StatementError;
+use qmtree_proofs::{DecodeError, Scheme};
 
 /// Why a range of blocks does not show what it should.
 #[derive(Debug)]
@@ -84,6 +84,8 @@ pub enum RangeInputError {
     Edge(StatementError),
     /// A block.
     Block(BlockError),
+    /// An extract of the state log.
+    Extract(DecodeError),
 }
 
 impl RangeError {
@@ -151,6 +153,7 @@ impl fmt::Display for RangeInputError {
             Self::Rules(error) => error.fmt(f),
             Self::Edge(error) => error.fmt(f),
             Self::Block(error) => error.fmt(f),
+            Self::Extract(error) => error.fmt(f),
         }
     }
 }

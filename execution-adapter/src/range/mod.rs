@@ -12,6 +12,7 @@ mod error;
 mod execute;
 mod input;
 
+pub(crate) use codec::{Reader, put_bytes, put_len, read_mode};
 pub use error::{RangeError, RangeInputError};
 pub use execute::{RangeOutput, execute_range, execute_range_bytes};
 pub use input::{RangeBlock, RangeInput};

@@ -27,6 +27,11 @@ impl<R: ReadStateLog> StateLogDb<R> {
         Self { log }
     }
 
+    /// What it is read from, back.
+    pub fn into_log(self) -> R {
+        self.log
+    }
+
     /// What it is read from.
     pub const fn log(&self) -> &R {
         &self.log

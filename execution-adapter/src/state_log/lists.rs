@@ -10,6 +10,7 @@ use super::{ReadStateLog, keys};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256};
+use revm::primitives::hardfork::SpecId;
 
 /// Which lists a batch keeps. A rule of the chain and of how its log began, so that everyone who
 /// writes the same blocks writes the same entries.
@@ -24,6 +25,16 @@ pub enum Lists {
     /// None: from Cancun on an account ends only in the transaction that made it (EIP-6780), with
     /// slots that were never written to the log.
     None,
+}
+
+/// Which lists the batches of a block keep, under the rules with this number (`revm`'s `SpecId`), in a
+/// log that began with a whole state or with a part of one.
+pub(crate) fn lists_of(whole: bool, spec_id: u8) -> Lists {
+    match whole {
+        true => Lists::Whole,
+        false if spec_id < SpecId::CANCUN as u8 => Lists::Slots,
+        false => Lists::None,
+    }
 }
 
 /// All addresses of the list of accounts, live or not; `None` if the log does not keep one.

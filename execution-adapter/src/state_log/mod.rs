@@ -22,6 +22,7 @@ pub use batch::{BatchContext, Write, batch_of};
 pub use database::StateLogDb;
 pub(crate) use database::{bytecode, decode_exact, decode_header};
 pub use error::StateLogError;
+pub(crate) use lists::lists_of;
 pub use lists::{Lists, accounts, slots_of};
 
 use alloc::vec::Vec;
@@ -48,3 +49,6 @@ impl<R: ReadStateLog + ?Sized> ReadStateLog for &R {
         (**self).value(key)
     }
 }
+
+#[cfg(test)]
+mod tests;

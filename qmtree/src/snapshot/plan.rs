@@ -7,7 +7,7 @@ use super::refusal::SnapshotRefusal;
 use super::roots::roots_of;
 use super::set::{SnapshotSet, append_blocks};
 use crate::error::Error;
-use crate::tail::{Leaves, TWIG_LEN, TailTwig};
+use crate::tail::{Leaves, Spare, TWIG_LEN, TailTwig};
 use crate::upper_tree::UpperTree;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
@@ -89,7 +89,7 @@ impl Plan {
             tags: &[],
             hashes: &tail_hashes,
         };
-        tail.append(&hasher, leaves);
+        tail.append(&hasher, leaves, &Spare::default());
         let tags = file.tags(sealed).or_else(|| set.tags(sealed));
         let tail_tags = tags.and_then(|tags| tags.get(..count)).unwrap_or_default();
         let tail_tags = tail_tags.to_vec();
@@ -148,14 +148,6 @@ impl Plan {
         };
         plan.check_identity()?;
         Ok(plan)
-    }
-
-    /// Refuses a log that a database could not be opened with.
-    pub(crate) fn check_importable(&self) -> Result<(), SnapshotRefusal> {
-        match self.head.entry_count {
-            0 => Ok(()),
-            entry_count => Err(SnapshotRefusal::State { entry_count }),
-        }
     }
 
     /// Adds heads that the files must lead to as well.

@@ -2,6 +2,7 @@
 
 use super::log::StateLog;
 use crate::error::Error;
+use crate::workers::Workers;
 use alloy_primitives::B256;
 use qmtree_proofs::TxNum;
 use qmtree_proofs::state::{
@@ -12,6 +13,9 @@ use std::sync::Arc;
 
 /// Most bytes of a value: more than any code that a chain lets in.
 pub const MAX_VALUE_LEN: usize = 64 << 10;
+
+/// Keys that are worth looking up on two threads: about a microsecond each.
+const PARALLEL_LOOKUPS: usize = 256;
 
 /// What one transaction writes to the state.
 ///
@@ -84,6 +88,7 @@ impl StateLog {
         batch: &StateBatch,
         first: u64,
         values: &mut Vec<u8>,
+        workers: &Workers,
     ) -> Result<(), Error> {
         batch.check()?;
         let last = self.last_tx_num()?.filter(|last| *last >= batch.tx_num);
@@ -91,7 +96,7 @@ impl StateLog {
             let found = batch.tx_num;
             return Err(BatchError::TxNum { found, last }.into());
         }
-        let mut touched = self.touched(batch, None)?;
+        let mut touched = self.touched(batch, None, workers)?;
         self.touch_oldest(&mut touched)?;
         let mut writes = batch.writes.iter().peekable();
         for entry in rewrite(batch.tx_num, &touched) {
@@ -146,6 +151,7 @@ impl StateLog {
         &self,
         batch: &StateBatch,
         at: Option<TxNum>,
+        workers: &Workers,
     ) -> Result<Vec<Touched>, Error> {
         let mut touched: Vec<Touched> = Vec::with_capacity(2 * batch.writes.len());
         let writes_any = batch.writes.iter().any(|(_, value)| value.is_some());
@@ -157,9 +163,9 @@ impl StateLog {
                 new: Some(StateWord::Value(B256::ZERO)),
             });
         }
-        for (key, value) in &batch.writes {
+        let lookups = self.look_up(&batch.writes, at, workers)?;
+        for ((key, value), (found, below)) in batch.writes.iter().zip(lookups) {
             let new = value.as_deref().map(StateWord::of);
-            let (found, below) = self.neighbours(key, new.is_none(), at)?;
             if found.is_none() && new.is_none() {
                 continue;
             }
@@ -175,6 +181,27 @@ impl StateLog {
             });
         }
         Ok(touched)
+    }
+
+    /// The [`neighbours`](Self::neighbours) of each key that is written.
+    fn look_up(
+        &self,
+        writes: &[(B256, Option<Vec<u8>>)],
+        at: Option<TxNum>,
+        workers: &Workers,
+    ) -> Result<Vec<(Live, Live)>, Error> {
+        let all = |writes: &[(B256, Option<Vec<u8>>)]| {
+            let found = writes
+                .iter()
+                .map(|(key, value)| self.neighbours(key, value.is_none(), at));
+            found.collect::<Result<Vec<_>, Error>>()
+        };
+        let (there, here) = writes.split_at(writes.len() / 2);
+        let is_worth_it = writes.len() >= PARALLEL_LOOKUPS;
+        let (there, here) = workers.both(is_worth_it, || all(there), || all(here));
+        let mut found = there?;
+        found.extend(here?);
+        Ok(found)
     }
 
     /// The live entry of `key`, if there is one, and the live one before it where the batch will

@@ -3,6 +3,7 @@
 use super::batch::StateBatch;
 use super::log::StateLog;
 use crate::error::Error;
+use crate::workers::Workers;
 use qmtree_proofs::TxNum;
 use qmtree_proofs::state::{Compaction, Entry, EntryId, rewrite};
 
@@ -18,7 +19,7 @@ impl StateLog {
         from: u64,
         to: u64,
     ) -> Result<bool, Error> {
-        let mut next = from;
+        let (mut next, workers) = (from, Workers::default());
         for batch in batches {
             batch.check()?;
             let before = batch.tx_num.0.checked_sub(1).map(TxNum);
@@ -30,8 +31,8 @@ impl StateLog {
             }
             let stored = self.entries_of(batch.tx_num, next, to)?;
             let own = match before {
-                _ if next == 0 => Self::default().touched(batch, None)?,
-                Some(_) => self.touched(batch, before)?,
+                _ if next == 0 => Self::default().touched(batch, None, &workers)?,
+                Some(_) => self.touched(batch, before, &workers)?,
                 None => return Ok(false),
             };
             if !self.is_appended_by(&rewrite(batch.tx_num, &own), &stored)? {

@@ -3,36 +3,121 @@
 use super::log::StateLog;
 use crate::error::Error;
 use crate::shared_vec::SharedVec;
+use crate::workers::Workers;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::state::{ACTIVE_WORDS, ActiveBits, EntryId};
-use qmtree_proofs::{Digest, PAIR_LEN, TWIG_LEVEL, TreeHasher, level_tag, null_hash, root_level};
+use qmtree_proofs::{
+    Digest, LEAF_LEN, PAIR_LEN, TWIG_LEVEL, TreeHasher, level_tag, null_hash, root_level,
+};
 
 /// The tag of a state twig's root.
 const STATE_TWIG_TAG: u8 = 11;
 /// The tags above the words of active bits.
 const ACTIVE_TAGS: [u8; 3] = [0x80, 0x81, 0x82];
 
+/// Nodes that are worth hashing on two threads.
+const PARALLEL_NODES: usize = 4096;
+
+/// What a batch left to hash.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// Entries of the log after it.
+    entry_count: u64,
+    /// Twigs in which something changed, ascending, with their active bits after it.
+    twigs: Vec<(u64, ActiveBits)>,
+}
+
+/// Hashes on two threads where that is worth it.
+struct Lanes<'a> {
+    hasher: &'a Hasher,
+    workers: &'a Workers,
+}
+
+impl Lanes<'_> {
+    fn nodes(&self, tag: u8, pairs: &[[u8; PAIR_LEN]]) -> Vec<Digest> {
+        let mut out = vec![[0; 32]; pairs.len()];
+        let (there, here) = pairs.split_at(pairs.len() / 2);
+        let (there_out, here_out) = out.split_at_mut(there.len());
+        self.workers.both(
+            pairs.len() >= PARALLEL_NODES,
+            || self.hasher.hash_nodes(tag, there, there_out),
+            || self.hasher.hash_nodes(tag, here, here_out),
+        );
+        out
+    }
+
+    fn leaves(&self, entries: &[[u8; LEAF_LEN]]) -> Vec<Digest> {
+        let mut out = vec![[0; 32]; entries.len()];
+        let (there, here) = entries.split_at(entries.len() / 2);
+        let (there_out, here_out) = out.split_at_mut(there.len());
+        self.workers.both(
+            entries.len() >= PARALLEL_NODES,
+            || self.hasher.hash_leaves(there, there_out),
+            || self.hasher.hash_leaves(here, here_out),
+        );
+        out
+    }
+}
+
 impl StateLog {
     /// The root of the log now; zero if it is empty. Costs the hashes of what changed since it was
     /// asked for last.
     pub(crate) fn root(&mut self, hasher: &Hasher) -> Result<B256, Error> {
-        if self.dirty.is_empty() {
-            return Ok(self.root);
+        self.root_with(hasher, &Workers::default())
+    }
+
+    pub(crate) fn root_with(&mut self, hasher: &Hasher, workers: &Workers) -> Result<B256, Error> {
+        if !self.dirty.is_empty() {
+            let step = self.take_step();
+            self.roots(hasher, workers, &[step])?;
         }
-        self.hash_entries(hasher)?;
-        let mut twigs = std::mem::take(&mut self.dirty);
-        twigs.sort_unstable();
-        twigs.dedup();
-        self.hash_twigs(hasher, &twigs)?;
-        self.hash_upper(hasher, twigs);
-        let root = self.upper.last().and_then(|level| level.get(0));
-        self.root = root.copied().map(B256::new).unwrap_or_default();
         Ok(self.root)
     }
 
+    /// Takes down what changed since this or a root was asked for last, so that its root can be
+    /// computed together with others.
+    pub(crate) fn take_step(&mut self) -> Step {
+        let mut twigs = std::mem::take(&mut self.dirty);
+        twigs.sort_unstable();
+        twigs.dedup();
+        let twigs = twigs.into_iter().map(|twig| (twig, self.active_bits(twig)));
+        Step {
+            entry_count: self.entry_count(),
+            twigs: twigs.collect(),
+        }
+    }
+
+    /// The roots after each of these steps, which lead to the log as it is now. Each level of all
+    /// of them is hashed at once, so that small steps fill lanes too.
+    pub(crate) fn roots(
+        &mut self,
+        hasher: &Hasher,
+        workers: &Workers,
+        steps: &[Step],
+    ) -> Result<Vec<B256>, Error> {
+        let lanes = Lanes { hasher, workers };
+        self.hash_entries(&lanes)?;
+        let active = hash_active(&lanes, steps);
+        let edges = self.hash_edges(&lanes, steps)?;
+        let mut pairs = Vec::with_capacity(active.len());
+        let mut active = active.iter();
+        for (step, edge) in steps.iter().zip(&edges) {
+            for (twig, _) in &step.twigs {
+                let is_complete = *twig < step.entry_count >> TWIG_LEVEL;
+                let complete = place(*twig).and_then(|at| self.inside.last()?.get(at));
+                let entries_root = complete.filter(|_| is_complete).or(Some(edge));
+                pairs.push(pair(entries_root, active.next(), &[0; 32]));
+            }
+        }
+        let twigs = lanes.nodes(STATE_TWIG_TAG, &pairs);
+        let roots = self.hash_upper(&lanes, steps, twigs);
+        self.root = roots.last().copied().unwrap_or(self.root);
+        Ok(roots)
+    }
+
     /// Hashes new entries and completes the nodes over them.
-    fn hash_entries(&mut self, hasher: &Hasher) -> Result<(), Error> {
+    fn hash_entries(&mut self, lanes: &Lanes<'_>) -> Result<(), Error> {
         let Some((leaves, levels)) = self.inside.split_first_mut() else {
             return Ok(());
         };
@@ -41,8 +126,7 @@ impl StateLog {
         let new: Vec<_> = new
             .map(|id| self.entries.bytes(id))
             .collect::<Result<_, _>>()?;
-        let mut hashes = vec![[0; 32]; new.len()];
-        hasher.hash_leaves(&new, &mut hashes);
+        let hashes = lanes.leaves(&new);
         hashes.iter().for_each(|hash| leaves.push(*hash));
         let mut below = leaves;
         for (nodes, level) in levels.iter_mut().zip(1u32..) {
@@ -56,69 +140,87 @@ impl StateLog {
             let pairs: Vec<_> = (done..below.len() / 2)
                 .map(|index| pair(below.get(2 * index), below.get(2 * index + 1), &[0; 32]))
                 .collect();
-            if !pairs.is_empty() {
-                hashes.resize(pairs.len(), [0; 32]);
-                hasher.hash_nodes(level_tag(level), &pairs, &mut hashes);
-                hashes.iter().for_each(|hash| nodes.push(*hash));
-            }
+            let hashes = lanes.nodes(level_tag(level), &pairs);
+            hashes.iter().for_each(|hash| nodes.push(*hash));
             below = nodes;
         }
         Ok(())
     }
 
-    /// Hashes the roots of twigs.
-    fn hash_twigs(&mut self, hasher: &Hasher, twigs: &[u64]) -> Result<(), Error> {
-        let bits = twigs.iter().map(|twig| self.active_bits(*twig));
-        let mut nodes: Vec<Digest> = bits.flat_map(|bits| bits.0).collect();
-        debug_assert_eq!(nodes.len(), twigs.len() * ACTIVE_WORDS);
-        let mut parents = vec![[0; 32]; nodes.len() / 2];
-        for tag in ACTIVE_TAGS {
-            let (pairs, _) = nodes.as_flattened().as_chunks::<PAIR_LEN>();
-            parents.resize(pairs.len(), [0; 32]);
-            hasher.hash_nodes(tag, pairs, &mut parents);
-            std::mem::swap(&mut nodes, &mut parents);
+    /// The root over the entries of the youngest twig after each step, what is behind them null.
+    fn hash_edges(&self, lanes: &Lanes<'_>, steps: &[Step]) -> Result<Vec<Digest>, Error> {
+        let mut edges = Vec::with_capacity(steps.len());
+        for step in steps {
+            let last = step.entry_count.saturating_sub(1);
+            edges.push(self.inside_node(0, last)?.unwrap_or_default());
         }
-        let edge = self.edge(hasher)?;
-        let youngest = self.active.len() as u64 - 1;
-        let entries_root = |twig: u64| {
-            let complete = place(twig).and_then(|at| self.inside.last()?.get(at));
-            complete
-                .copied()
-                .or((twig == youngest).then(|| edge.root()))
-        };
-        let pairs: Vec<_> = twigs
-            .iter()
-            .zip(&nodes)
-            .map(|(twig, active_root)| {
-                pair(entries_root(*twig).as_ref(), Some(active_root), &[0; 32])
-            })
-            .collect();
-        parents.resize(pairs.len(), [0; 32]);
-        hasher.hash_nodes(STATE_TWIG_TAG, &pairs, &mut parents);
-        for (twig, root) in twigs.iter().zip(&parents) {
-            put(&mut self.upper, 0, *twig, *root);
-        }
-        Ok(())
-    }
-
-    /// Hashes everything above these twigs.
-    fn hash_upper(&mut self, hasher: &Hasher, mut dirty: Vec<u64>) {
-        let mut hashes = Vec::new();
-        for (below, level) in (TWIG_LEVEL..root_level(self.entry_count())).enumerate() {
-            dirty.iter_mut().for_each(|index| *index >>= 1);
-            dirty.dedup();
-            let null = null_hash(hasher.profile(), level);
-            let child = |index| self.upper.get(below)?.get(place(index)?);
-            let pairs: Vec<_> = dirty
-                .iter()
-                .map(|index| pair(child(2 * index), child(2 * index + 1), &null))
-                .collect();
-            hashes.resize(pairs.len(), [0; 32]);
-            hasher.hash_nodes(level_tag(level + 1), &pairs, &mut hashes);
-            for (index, hash) in dirty.iter().zip(&hashes) {
-                put(&mut self.upper, below + 1, *index, *hash);
+        for level in 1..=TWIG_LEVEL {
+            let null = null_hash(lanes.hasher.profile(), level - 1);
+            let (mut pairs, mut places) = (Vec::new(), Vec::new());
+            for (step, edge) in steps.iter().zip(edges.iter_mut()) {
+                let last = step.entry_count.saturating_sub(1);
+                let index = last >> level;
+                if (index + 1) << level <= step.entry_count {
+                    *edge = self.inside_node(level, index)?.unwrap_or_default();
+                    continue;
+                }
+                pairs.push(if last >> (level - 1) & 1 == 0 {
+                    pair(Some(edge), None, &null)
+                } else {
+                    let left = self.inside_node(level - 1, 2 * index)?;
+                    pair(left.as_ref(), Some(edge), &null)
+                });
+                places.push(edge);
+            }
+            let hashes = lanes.nodes(level_tag(level), &pairs);
+            for (edge, hash) in places.into_iter().zip(hashes) {
+                *edge = hash;
             }
         }
+        Ok(edges)
+    }
+
+    /// Hashes everything above the twigs, whose roots come in the order of the steps. Returns the
+    /// root after each step.
+    fn hash_upper(
+        &mut self,
+        lanes: &Lanes<'_>,
+        steps: &[Step],
+        mut hashes: Vec<Digest>,
+    ) -> Vec<B256> {
+        let mut roots = vec![B256::ZERO; steps.len()];
+        // Of each step that is not at its root yet: its place, and the nodes that changed.
+        let changed = |step: &Step| step.twigs.iter().map(|(twig, _)| *twig).collect();
+        let mut changed: Vec<(usize, Vec<u64>)> = steps.iter().map(changed).enumerate().collect();
+        for (below, level) in (TWIG_LEVEL..).enumerate() {
+            let null = null_hash(lanes.hasher.profile(), level);
+            let (mut pairs, mut done) = (Vec::new(), hashes.iter());
+            // Step by step, so that each sees the nodes that were there after it.
+            changed.retain_mut(|(at, indices)| {
+                for (index, hash) in indices.iter().zip(done.by_ref()) {
+                    put(&mut self.upper, below, *index, *hash);
+                }
+                let child = |index| self.upper.get(below)?.get(place(index)?);
+                let count = steps.get(*at).map_or(0, |step| step.entry_count);
+                if level >= root_level(count) {
+                    if let Some(root) = roots.get_mut(*at) {
+                        *root = child(0).copied().map(B256::new).unwrap_or_default();
+                    }
+                    return false;
+                }
+                indices.iter_mut().for_each(|index| *index >>= 1);
+                indices.dedup();
+                let nodes = indices.iter();
+                pairs
+                    .extend(nodes.map(|index| pair(child(2 * index), child(2 * index + 1), &null)));
+                true
+            });
+            if changed.is_empty() {
+                break;
+            }
+            hashes = lanes.nodes(level_tag(level + 1), &pairs);
+        }
+        roots
     }
 
     /// The active bits of a twig.
@@ -176,16 +278,23 @@ pub(super) struct Edge {
 }
 
 impl Edge {
-    fn root(&self) -> Digest {
-        let [.., root] = self.nodes;
-        root
-    }
-
     /// The node at `level`, up to 11, if it is one of these.
     pub(super) fn node(&self, level: u32, index: u64) -> Option<Digest> {
         let here = self.last.checked_shr(level) == Some(index);
         self.nodes.get(level as usize).filter(|_| here).copied()
     }
+}
+
+/// The roots over the active bits of all twigs of all steps.
+fn hash_active(lanes: &Lanes<'_>, steps: &[Step]) -> Vec<Digest> {
+    let bits = steps.iter().flat_map(|step| &step.twigs);
+    let mut nodes: Vec<Digest> = bits.flat_map(|(_, bits)| bits.0).collect();
+    debug_assert!(nodes.len().is_multiple_of(ACTIVE_WORDS));
+    for tag in ACTIVE_TAGS {
+        let (pairs, _) = nodes.as_flattened().as_chunks();
+        nodes = lanes.nodes(tag, pairs);
+    }
+    nodes
 }
 
 fn pair(left: Option<&Digest>, right: Option<&Digest>, missing: &Digest) -> [u8; PAIR_LEN] {

@@ -51,7 +51,7 @@ impl StateLog {
 
     /// The version at the largest key up to `key` that was live: the sentinel's if no other was.
     /// `None` if nothing was written until after `at`.
-    fn floor(&self, key: &B256, at: Option<TxNum>) -> Result<Option<Version>, Error> {
+    pub(super) fn floor(&self, key: &B256, at: Option<TxNum>) -> Result<Option<Version>, Error> {
         for item in self.index.down_from(&self.entries, key)? {
             if let Some(version) = self.version(item, at)? {
                 return Ok(Some(version));

@@ -15,6 +15,8 @@ mod batch;
 mod check;
 mod compare;
 mod entries;
+mod extract;
+mod export;
 mod hashing;
 mod history;
 mod index;
@@ -27,4 +29,7 @@ mod seal;
 mod unwind;
 
 pub use batch::{MAX_VALUE_LEN, StateBatch};
+pub use extract::KeyUse;
+pub(crate) use extract::Moment;
+pub(crate) use hashing::Step;
 pub(crate) use log::StateLog;

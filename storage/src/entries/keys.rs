@@ -1,5 +1,5 @@
 //! The keys of the state log and what is active, as of some of its segments (docs/FORMAT.md,
-//! section 12). Derived: any of these files may be missing or old.
+//! section 11.1). Derived: any of these files may be missing or old.
 //!
 //! ```text
 //! | header 128 | twig: active bits 256, root 32 | ... | key: prefix 8, entry 8 | ... | tail 48 |

@@ -27,4 +27,4 @@ pub(crate) use file::is_journal_file;
 pub use record::{EntryPart, JournalRecord, put_value};
 pub use recover::{Recovered, TornTail, recover};
 pub use state::{Contradiction, JournalState};
-pub use writer::JournalWriter;
+pub use writer::{JournalSync, JournalWriter, SyncedRecords};

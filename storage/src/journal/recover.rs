@@ -31,9 +31,12 @@ pub struct Recovered {
     pub torn_tail: Option<TornTail>,
     /// What the checksums of the newest file start from.
     pub(crate) salt: u32,
+    /// Bytes of the newest file.
+    pub(crate) file_len: u64,
 }
 
-/// Bytes behind the last whole record. They were never synced, and the writer cuts them off.
+/// Bytes behind the last whole record, not all of them zero. They were never synced, and the writer
+/// cuts them off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TornTail {
     /// The newest file.
@@ -75,7 +78,8 @@ pub fn recover<E: From<JournalError>>(
             visit(seq, record)?;
         }
         let torn_tail = file.check_end(&bytes, newest)?;
-        recovered = Some(file.close(recovered, folder, identity, header, torn_tail));
+        let file_len = bytes.len() as u64;
+        recovered = Some(file.close(recovered, folder, identity, header, torn_tail, file_len));
     }
     recovered.ok_or_else(|| {
         JournalError::Missing {
@@ -173,6 +177,10 @@ impl<'a> OpenFile<'a> {
         if !newest {
             return Err(self.damaged(Damage::OlderFile { seq }));
         }
+        // A writer that syncs often writes zeros ahead.
+        if tail.iter().all(|byte| *byte == 0) {
+            return Ok(None);
+        }
         if let Some(witness) = find_witness(tail, seq, self.salt) {
             let witness_offset = (self.offset + witness.offset) as u64;
             let witness_seq = witness.seq;
@@ -197,6 +205,7 @@ impl<'a> OpenFile<'a> {
         identity: Identity,
         header: FileHeader,
         torn_tail: Option<TornTail>,
+        file_len: u64,
     ) -> Recovered {
         let (mut files, base) = match older {
             Some(older) => (older.files, older.base),
@@ -218,6 +227,7 @@ impl<'a> OpenFile<'a> {
             valid_len: self.offset as u64,
             torn_tail,
             salt: self.salt,
+            file_len,
         }
     }
 

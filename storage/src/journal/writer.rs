@@ -3,7 +3,7 @@
 use crate::durable;
 use crate::header::join;
 use crate::identity::Identity;
-use crate::io::{Disk, DiskFile};
+use crate::io::{Disk, DiskFile, Syncer};
 use crate::journal::error::JournalError;
 use crate::journal::file::{FileHeader, HEADER_LEN, JournalFile, path_of};
 use crate::journal::record::{
@@ -17,6 +17,7 @@ use crate::tag::{NO_TAG, Tag};
 use alloy_primitives::B256;
 use crc32c::crc32c_append;
 use qmtree_proofs::{Head, PAYLOAD_LEN};
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,6 +52,35 @@ pub struct JournalWriter {
     /// True if a record was appended after the last that says that all before it were synced.
     unattested: bool,
     poisoned: bool,
+}
+
+/// A sync of the journal, to be done on any thread.
+pub struct JournalSync {
+    sync: Syncer,
+    path: PathBuf,
+    synced: SyncedRecords,
+}
+
+/// Records that were synced: all before one.
+#[derive(Clone, Copy, Debug)]
+pub struct SyncedRecords(u64);
+
+impl JournalSync {
+    /// Syncs.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`]. Then the next sync of the journal fails too, and the writer must not
+    /// go on.
+    pub fn run(self) -> Result<SyncedRecords, JournalError> {
+        (self.sync)().map_err(JournalError::io(&self.path, SYNC))?;
+        Ok(self.synced)
+    }
+}
+
+impl fmt::Debug for JournalSync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("JournalSync").field(&self.synced).finish()
+    }
 }
 
 /// A block whose payloads are written.
@@ -117,6 +147,7 @@ impl JournalWriter {
             next_seq,
             valid_len,
             salt,
+            file_len,
             ..
         } = recovered;
         let Some(newest) = files.pop() else {
@@ -125,8 +156,8 @@ impl JournalWriter {
         let path = &newest.path;
         let open = JournalError::io(path, "open the journal file");
         let mut file = disk.open_append(path).map_err(open)?;
-        if recovered.torn_tail.is_some() {
-            let cut = JournalError::io(path, "cut the torn tail off the journal file");
+        if file_len > valid_len {
+            let cut = JournalError::io(path, "cut the tail off the journal file");
             file.truncate(valid_len).map_err(cut)?;
         }
         // Records that were read may still be on their way to the disk, and so may the file's name.
@@ -296,6 +327,33 @@ impl JournalWriter {
         Ok(())
     }
 
+    /// A sync that another thread may do meanwhile: of all records until now. `None` if they are
+    /// durable, which on a disk without such syncs they are on return.
+    ///
+    /// # Errors
+    /// [`JournalError::Poisoned`]; [`JournalError::Io`].
+    pub fn sync_later(&mut self) -> Result<Option<JournalSync>, JournalError> {
+        self.check_ready()?;
+        if self.is_durable() {
+            return Ok(None);
+        }
+        let Some(sync) = self.file.syncer() else {
+            self.sync()?;
+            return Ok(None);
+        };
+        let (path, next_seq) = (self.newest.path.clone(), self.next_seq);
+        Ok(Some(JournalSync {
+            sync,
+            path,
+            synced: SyncedRecords(next_seq),
+        }))
+    }
+
+    /// Takes note of a sync that was [done later](Self::sync_later).
+    pub fn note_synced(&mut self, synced: SyncedRecords) {
+        self.durable_seq = self.durable_seq.max(synced.0);
+    }
+
     /// Makes all records durable, and appends one that says so: an unwind to the head itself.
     ///
     /// From then on damage of any of them is told from a crash. Does nothing if the last record
@@ -318,7 +376,6 @@ impl JournalWriter {
     /// # Errors
     /// [`JournalError::Poisoned`]; [`JournalError::Io`].
     pub fn rotate(&mut self) -> Result<(), JournalError> {
-        self.sync()?;
         let Self {
             identity,
             next_seq: first_seq,
@@ -326,8 +383,15 @@ impl JournalWriter {
             ..
         } = *self;
         if first_seq == self.newest.first_seq {
-            return Ok(());
+            return self.sync();
         }
+        self.check_ready()?;
+        // An older file ends with its last record, and does so for good before there is a newer one.
+        let cut = self.file.truncate(self.file_len);
+        self.poison_unless(cut, "end the journal file")?;
+        let synced = self.file.sync();
+        self.poison_unless(synced, SYNC)?;
+        self.durable_seq = self.next_seq;
         let salt = self.disk.salt();
         let header = FileHeader {
             identity,

@@ -130,7 +130,7 @@ fn create(
     let file_len = header
         .file_len()
         .expect("the parts are in memory, so their length fits");
-    durable::create(disk, &path, |file| {
+    durable::create_sealed(disk, &path, |file| {
         file.append(&header.to_bytes())?;
         append_twigs(file)?;
         file.append(footer)?;

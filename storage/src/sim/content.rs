@@ -4,6 +4,8 @@ use crate::sim::Fate;
 use crate::sim::random::Random;
 
 const SECTOR_LEN: usize = 512;
+/// Syncs after which a disk may have written zeros behind a file's end.
+const FREQUENT_SYNCS: u32 = 2;
 
 /// Invariant: `kept` is at most the length of either, and up to it they are equal.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +13,9 @@ pub(crate) struct Content {
     now: Vec<u8>,
     synced: Vec<u8>,
     kept: usize,
+    /// Syncs that had something to do, since the file was made, or cut for good.
+    syncs: u32,
+    is_cut: bool,
 }
 
 impl Content {
@@ -20,6 +25,8 @@ impl Content {
             kept: bytes.len(),
             synced: bytes.clone(),
             now: bytes,
+            syncs: 0,
+            is_cut: false,
         }
     }
 
@@ -34,9 +41,14 @@ impl Content {
     pub(crate) fn truncate(&mut self, len: usize) {
         self.now.resize(len, 0);
         self.kept = self.kept.min(len);
+        self.is_cut = true;
     }
 
     pub(crate) fn sync(&mut self) {
+        self.syncs = match std::mem::take(&mut self.is_cut) {
+            true => 0,
+            false => self.syncs + u32::from(self.kept < self.now.len()),
+        };
         self.synced.truncate(self.kept);
         self.synced
             .extend_from_slice(self.now.get(self.kept..).unwrap_or_default());
@@ -48,8 +60,16 @@ impl Content {
         match fate {
             Fate::Lost => self.synced.clone(),
             Fate::Kept => self.now.clone(),
-            Fate::Torn if random.coin() => self.cut_short(random),
-            Fate::Torn => self.scrambled(random),
+            Fate::Torn => {
+                let mut bytes = match random.coin() {
+                    true => self.cut_short(random),
+                    false => self.scrambled(random),
+                };
+                if self.syncs >= FREQUENT_SYNCS && random.coin() {
+                    bytes.resize(bytes.len() + random.up_to(3 * SECTOR_LEN), 0);
+                }
+                bytes
+            }
         }
     }
 

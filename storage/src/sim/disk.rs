@@ -1,6 +1,6 @@
 //! The simulated disk behind the trait that the engine uses.
 
-use crate::io::{Disk, DiskFile, Mapped};
+use crate::io::{Disk, DiskFile, Mapped, Syncer};
 use crate::sim::content::Content;
 use crate::sim::names::{Change, FileId, key};
 use crate::sim::state::{Fate, State};
@@ -300,6 +300,13 @@ impl DiskFile for SimFile {
 
     fn sync(&mut self) -> io::Result<()> {
         self.disk.state().with_content(self.id, Content::sync)
+    }
+
+    fn syncer(&self) -> Option<Syncer> {
+        let (disk, id) = (self.disk.clone(), self.id);
+        Some(Box::new(move || {
+            disk.state().with_content(id, Content::sync)
+        }))
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {

@@ -30,6 +30,9 @@
 //! sync of a folder the names in it. What was not synced may be lost, kept or torn, each file and each
 //! name by itself. A sync of a file does not make its name durable.
 //!
+//! A file that was synced more than once may be found with zeros behind it: disks write some ahead, for
+//! what will be appended, until the file is cut.
+//!
 //! What is simpler than life: a sync that failed may be tried again with success.
 
 mod content;

@@ -256,3 +256,27 @@ fn bytes_can_be_changed_from_outside() {
         b"1"
     );
 }
+
+#[test]
+fn zeros_may_follow_a_file_that_is_synced_often() {
+    let found = |seed, cut: bool| {
+        let (disk, mut file) = disk_with_file(seed, b"");
+        for _ in 0..3 {
+            file.append(b"some").unwrap();
+            file.sync().unwrap();
+        }
+        if cut {
+            file.truncate(12).unwrap();
+            file.sync().unwrap();
+        }
+        disk.power_loss(Fate::Torn).content(path("a")).unwrap()
+    };
+    let (content, mut lengths) = (b"somesomesome", BTreeSet::new());
+    for seed in 0..100 {
+        let bytes = found(seed, false);
+        assert!(bytes.starts_with(content) && bytes[12..].iter().all(|byte| *byte == 0));
+        lengths.insert(bytes.len());
+        assert_eq!(found(seed, true), content);
+    }
+    assert!(lengths.len() > 10 && lengths.contains(&12));
+}

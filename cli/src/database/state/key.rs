@@ -1,15 +1,18 @@
 //! Keys as arguments.
 
-use alloy_primitives::{Address, B256, hex, keccak256};
+use alloy_primitives::{Address, B256, hex};
+use qmtree_execution_adapter::state_log::keys;
 
-/// 32 bytes in hex, `account:ADDRESS` or `storage:ADDRESS:SLOT`.
+/// 32 bytes in hex, `account:ADDRESS`, `storage:ADDRESS:SLOT`, `code:HASH` or `header`.
 pub(super) fn parse_key(text: &str) -> Result<B256, String> {
     let bad = |error: hex::FromHexError| format!("{text}: {error}");
     match text.split_once(':') {
+        None if text == "header" => Ok(keys::header()),
         None => text.parse().map_err(bad),
+        Some(("code", hash)) => Ok(keys::code(hash.parse().map_err(bad)?)),
         Some(("account", address)) => {
             let address: Address = address.parse().map_err(bad)?;
-            Ok(keccak256([&[0], address.as_slice()].concat()))
+            Ok(keys::account(address))
         }
         Some(("storage", rest)) => {
             let Some((address, slot)) = rest.split_once(':') else {
@@ -17,19 +20,21 @@ pub(super) fn parse_key(text: &str) -> Result<B256, String> {
             };
             let address: Address = address.parse().map_err(bad)?;
             let slot: B256 = slot.parse().map_err(bad)?;
-            let plain = [&[1], address.as_slice(), slot.as_slice()].concat();
-            Ok(keccak256(plain))
+            Ok(keys::storage(address, slot))
         }
-        Some((kind, _)) => Err(format!("{kind} is no kind of key; account and storage are")),
+        Some((kind, _)) => Err(format!(
+            "{kind} is no kind of key; account, storage, code and header are"
+        )),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloy_primitives::keccak256;
 
     #[test]
-    fn keys_have_three_forms() {
+    fn keys_have_five_forms() {
         let plain = format!("0x{}", "ab".repeat(32));
         assert_eq!(parse_key(&plain), Ok(B256::repeat_byte(0xab)));
         let address = format!("0x{}", "11".repeat(20));
@@ -38,6 +43,9 @@ mod tests {
         let storage = parse_key(&format!("storage:{address}:{plain}")).unwrap();
         let expected = [&[1u8][..], &[0x11; 20], &[0xab; 32]].concat();
         assert_eq!(storage, keccak256(expected));
+        let code = [&[2u8][..], &[0xab; 32]].concat();
+        assert_eq!(parse_key(&format!("code:{plain}")), Ok(keccak256(code)));
+        assert_eq!(parse_key("header"), Ok(keccak256([3])));
         for bad in [
             "",
             "0x12",

@@ -12,8 +12,8 @@ use clap::{Args, Subcommand};
 
 /// Read, prove and verify the state: the values of keys, now or after a past transaction
 ///
-/// A key is 32 bytes in hex, or account:ADDRESS, or storage:ADDRESS:SLOT, which stand for the keys
-/// that the execution adapter uses.
+/// A key is 32 bytes in hex, or account:ADDRESS, storage:ADDRESS:SLOT, code:HASH or header (that of
+/// the newest block), which stand for the keys that qm run writes (docs/FORMAT.md, section 1.6).
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct State {

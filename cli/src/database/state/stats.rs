@@ -20,6 +20,8 @@ impl StateStats {
         let db = self.folder.open_read_only()?;
         let (head, (live, all)) = (db.head(), db.view().key_counts());
         let (sealed, bytes) = (db.sealed_entry_count(), db.sealed_entry_bytes());
+        let (pruned, earliest) = (db.pruned_entry_count(), db.earliest_state());
+        let entries_per_key = db.compaction().entries_per_key();
         if self.json {
             return say(serde_json::json!({
                 "liveKeys": live,
@@ -27,6 +29,9 @@ impl StateStats {
                 "entryCount": head.entry_count,
                 "sealedEntryCount": sealed,
                 "sealedBytes": bytes,
+                "prunedEntryCount": pruned,
+                "earliestTxNum": earliest.map(|earliest| earliest.0),
+                "compactionEntriesPerKey": entries_per_key,
                 "stateRoot": head.state_root,
             }));
         }
@@ -36,6 +41,13 @@ impl StateStats {
             head.entry_count
         ))?;
         say(format_args!("segments    {bytes} bytes"))?;
+        match earliest {
+            Some(earliest) => say(format_args!(
+                "pruned      {pruned} entries; the state is known after transaction {earliest} and later"
+            ))?,
+            None => say(format_args!("pruned      nothing"))?,
+        }
+        say(format_args!("compaction  {}", db.compaction()))?;
         say(format_args!("state root  {}", head.state_root))
     }
 }

@@ -3,10 +3,10 @@
 use crate::chain::ChainSpec;
 use crate::engine::error::RunError;
 use crate::engine::run::{PreparedBlock, in_block};
-use crate::engine::state_roots::lists;
 use crate::execute::ExecuteError;
 use crate::memory_state::MemoryState;
 use crate::state_item::root_over;
+use crate::state_log::lists_of;
 use crate::state_log::{BatchContext, Lists, Write, batch_of, keys};
 use crate::transition::{
     StepsCommitment, TraceMode, TransitionContext, TransitionKind, TransitionOutcome,
@@ -108,7 +108,7 @@ impl<'a> Given<'a> {
     }
 
     fn lists(&self) -> Lists {
-        lists(self.state.scope() == StateScope::Complete, self.spec_id)
+        lists_of(self.state.scope() == StateScope::Complete, self.spec_id)
     }
 
     /// Adds the hashes of the blocks that the one after this can ask for.

@@ -1,0 +1,82 @@
+//! `qm witness` on the development chain.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test that fails may panic"
+)]
+
+mod common;
+
+use common::Workspace;
+use serde_json::Value;
+
+fn file(name: &str) -> String {
+    let manifest = env!("CARGO_MANIFEST_DIR");
+    format!("{manifest}/../testdata/devchain/{name}")
+}
+
+#[test]
+fn a_range_is_exported_inspected_and_verified() {
+    let space = Workspace::new();
+    let (genesis, chain) = (file("genesis.json"), file("chain.rlp"));
+    let genesis = ["--genesis", &genesis];
+    let run = ["run", "--durability", "buffered", "--db", "db", &chain];
+    space.ok(&[&run[..], &genesis].concat());
+    for (name, block) in [("before.json", "99"), ("after.json", "119")] {
+        let head = space.ok(&["head", "--db", "db", "--block", block, "--json"]);
+        space.write(name, head.out.as_bytes());
+    }
+    let export = |block: &str, to: &str, more: &[&str]| {
+        let export = [
+            "witness", "export", "--db", "db", "--block", block, "-o", to, &chain,
+        ];
+        space.ok(&[&export[..], &genesis, more].concat())
+    };
+    let said = export("100..119", "range.qmw", &[]).out;
+    assert!(said.starts_with("20 blocks, "), "{said}");
+    export("100..119", "range.json", &["--json"]);
+
+    let said = space.ok(&["witness", "inspect", "range.qmw"]).out;
+    assert!(
+        said.contains("blocks 100 to 119, behind block 99"),
+        "{said}"
+    );
+    let shown = space.ok(&["witness", "inspect", "--json", "range.qmw"]).out;
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    let written: Value = serde_json::from_slice(&space.read("range.json")).unwrap();
+    assert_eq!(shown, written);
+    assert_eq!(shown["blocks"].as_array().unwrap().len(), 20);
+
+    let verify = ["witness", "verify", "range.qmw", "--head", "before.json"];
+    let verify = [&verify[..], &genesis].concat();
+    let said = space
+        .ok(&[&verify[..], &["--after", "after.json"]].concat())
+        .out;
+    assert!(said.starts_with("VALID blocks 100 to 119: "), "{said}");
+    let said = space.ok(&[&verify[..], &["--json"]].concat()).out;
+    let line: Value = serde_json::from_str(&said).unwrap();
+    let after: Value = serde_json::from_slice(&space.read("after.json")).unwrap();
+    assert_eq!(line["headAfter"], after);
+
+    // Another head before or after, and bytes that were changed.
+    let wrong = ["witness", "verify", "range.qmw", "--head", "after.json"];
+    let refused = space.run(&[&wrong[..], &genesis].concat());
+    refused.exits(1).says("another head");
+    let refused = space.run(&[&verify[..], &["--after", "before.json"]].concat());
+    refused.exits(1).says("another head");
+    let mut bytes = space.read("range.qmw");
+    let middle = bytes.len() / 4;
+    bytes[middle] ^= 1;
+    space.write("range.qmw", &bytes);
+    assert_ne!(space.run(&verify).code, Some(0));
+    space.write("range.qmw", b"QMRI");
+    space.run(&verify).exits(2);
+
+    // Blocks that the files do not have.
+    let export = [
+        "witness", "export", "--db", "db", "--block", "250..260", "-o", "x", &chain,
+    ];
+    let refused = space.run(&[&export[..], &genesis].concat());
+    refused.exits(2).says("250 to 260");
+}
