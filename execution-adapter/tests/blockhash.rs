@@ -7,16 +7,18 @@
 )]
 
 mod common;
+#[path = "common/whole.rs"]
+mod whole;
 
 use alloy_consensus::Header;
 use alloy_primitives::{Address, Bytes, TxKind, hex};
-use common::whole::whole_witness;
 use common::{SHANGHAI, block, execute, genesis_json, seal, transaction};
 use qmtree_execution_adapter::engine::ChainGenesis;
 use qmtree_execution_adapter::{
     Claims, EthBlock, ExecutionWitness, NoTracer, StatelessError, StatelessInput, StatelessOutput,
     execute_stateless, recover_sender,
 };
+use whole::whole_witness;
 
 const CONTRACT: Address = Address::repeat_byte(0xc0);
 /// Stores the hash of the block 256 before this one in slot 0, and in slot 1 whether that of the one

@@ -7,9 +7,10 @@
 )]
 
 mod common;
+#[path = "common/whole.rs"]
+mod whole;
 
 use alloy_primitives::{B256, Bytes, hex, keccak256};
-use common::whole::{trimmed, whole_witness};
 use common::{execute, seal};
 use qmtree_execution_adapter::engine::{
     BlockFile, ChainGenesis, WitnessedBlock, open_block_file, read_witness_file,
@@ -21,6 +22,7 @@ use qmtree_execution_adapter::{
 use qmtree_proofs::LeafPayload;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use whole::{trimmed, whole_witness};
 
 /// 208 is the first block of Osaka.
 const NUMBERS: [u64; 3] = [207, 208, 209];

@@ -5,8 +5,6 @@
     reason = "each test file uses a part of it"
 )]
 
-pub mod whole;
-
 use alloy_consensus::proofs::{calculate_receipt_root, calculate_transaction_root};
 use alloy_consensus::{BlockBody, Header, SignableTransaction as _, TxEnvelope, TxLegacy};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, hex};

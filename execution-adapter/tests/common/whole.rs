@@ -1,4 +1,9 @@
 //! Witnesses of states that are known whole.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses a part of it"
+)]
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_trie::proof::ProofRetainer;
