@@ -7,8 +7,10 @@
 
 mod common;
 
+use alloy_primitives::keccak256;
 use common::{Workspace, block_line};
-use qmtree_proofs::Profile;
+use qmtree::{Block, Db, Identity, Options, StateBatch};
+use qmtree_proofs::{LeafPayload, Profile, Scheme, TxNum};
 
 /// A database of three whole twigs and more, its files, and its head in `head.json`.
 fn exported() -> Workspace {
@@ -228,17 +230,25 @@ fn bench_snapshot_reports_ratios() {
         "500",
     ];
     let report = space.ok(&[&args[..], &["--json"]].concat()).json();
-    for name in [
-        "appendSeconds",
-        "exportSeconds",
-        "verifySeconds",
-        "verifyOneThreadSeconds",
-        "importSeconds",
-        "importToAppend",
-        "verifyToLimit",
-        "bytesPerLeaf",
-    ] {
+    for name in ["importToAppend", "verifyToLimit", "bytesPerLeaf"] {
         assert!(report[name].as_f64().unwrap() > 0.0, "{name}: {report}");
+    }
+    for name in [
+        "append",
+        "export",
+        "verify",
+        "verifyOneThread",
+        "import",
+        "copy",
+    ] {
+        let seconds = report[name]["seconds"].as_f64().unwrap();
+        assert!(seconds > 0.0, "{name}: {report}");
+    }
+    let state = ["bench", "snapshot", "--state", "--keys", "3000", "--json"];
+    let report = space.ok(&state).json();
+    for way in ["full", "live"] {
+        let seconds = report[way]["start"]["seconds"].as_f64().unwrap();
+        assert!(seconds > 0.0, "{way}: {report}");
     }
     let table = space.ok(&args).out;
     assert!(table.contains("verify, one thread"), "{table}");
@@ -247,4 +257,95 @@ fn bench_snapshot_reports_ratios() {
         0,
         "it cleans up"
     );
+}
+
+#[test]
+fn a_state_log_travels_with_its_past_or_without() {
+    let space = Workspace::new();
+    let db = space.root().join("db");
+    let batch = |tx_num: u64, value: &[u8]| {
+        let mut batch = StateBatch::new(TxNum(tx_num));
+        for name in ["a", "b", "c"] {
+            batch.writes.push((keccak256(name), Some(value.to_vec())));
+        }
+        batch.sort();
+        batch
+    };
+    let identity = Identity {
+        profile: Profile::Keccak256,
+        scheme: Scheme::StateRoot1,
+        chain_id: 1,
+    };
+    let mut made = Db::create(&db, identity, Options::default()).unwrap();
+    for number in 0..1200 {
+        let first = made.head().leaf_count;
+        let batches = [batch(first, &number.to_string().into_bytes())];
+        let leaves = [LeafPayload::default(); 4];
+        let block = Block::new(number, &leaves).with_batches(&batches);
+        made.append(&block).unwrap();
+    }
+    made.close().unwrap();
+    let head = space.ok(&["head", "--db", "db", "--json"]).out;
+    space.write("head.json", head.as_bytes());
+    let key = keccak256("b").to_string();
+    let state =
+        |db: &str, at: &[&str]| space.run(&[&["state", "get", "--db", db, &key], at].concat());
+    for (kind, folder) in [("full", "all"), ("live", "now")] {
+        space.ok(&[
+            "snapshot", "export", "--db", "db", "--out", folder, "--state", kind,
+        ]);
+        space.ok(&["snapshot", "verify", "--head", "head.json", folder]);
+        let copy = format!("{folder}-copy");
+        space.ok(&[
+            "snapshot",
+            "import",
+            "--db",
+            &copy,
+            "--head",
+            "head.json",
+            folder,
+        ]);
+        space.ok(&["check", "--db", &copy]);
+        assert_eq!(space.ok(&["head", "--db", &copy, "--json"]).out, head);
+        assert_eq!(state(&copy, &[]).out, state("db", &[]).out);
+        let listed = space.ok(&["snapshot", "list", folder]).out;
+        assert!(
+            listed.contains("qmtree-statetail") && listed.contains("entries"),
+            "{listed}"
+        );
+    }
+    let past = ["--at", "500"];
+    assert_eq!(state("all-copy", &past).out, state("db", &past).out);
+    state("now-copy", &past)
+        .exits(2)
+        .says("was pruned; the earliest one that is known");
+    space.ok(&[
+        "snapshot",
+        "export",
+        "--db",
+        "db",
+        "--out",
+        "few",
+        "--file-twigs",
+        "1",
+    ]);
+    space.ok(&["snapshot", "merge", "few"]);
+    let listed = |folder: &str| space.ok(&["snapshot", "list", folder]).out;
+    assert_eq!(listed("few").lines().next(), listed("all").lines().next());
+    space.ok(&["snapshot", "verify", "--head", "head.json", "few"]);
+    // Refused before there is a folder.
+    let wrong = head.replace("\"entryCount\":", "\"entryCount\":1");
+    let no_hash = wrong.rsplit_once(",\"headHash\"").unwrap().0.to_owned() + "}";
+    space.write("wrong.json", no_hash.as_bytes());
+    let import = [
+        "snapshot",
+        "import",
+        "--db",
+        "no",
+        "--head",
+        "wrong.json",
+        "all",
+    ];
+    space.run(&import).exits(1);
+    assert!(!space.root().join("no").exists());
 }

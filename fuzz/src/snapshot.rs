@@ -1,8 +1,8 @@
 //! Snapshot files from strangers: word files, our files in them, manifests, packed words.
 
-use qmtree_storage::Mapped;
 use qmtree_storage::snapshot::words::{WordFile, WordLayout};
 use qmtree_storage::snapshot::{Manifest, SnapshotFile, SnapshotName, unpack_word};
+use qmtree_storage::{Mapped, TwigOpening};
 use std::path::{Path, PathBuf};
 
 /// Longest word that is read.
@@ -65,6 +65,27 @@ pub(crate) fn snapshot(data: &[u8]) {
             }
         }
     }
+    for name in [
+        "v1.0-qmtree-state.0-1.seg",
+        "v1.0-qmtree-live.0-1.seg",
+        "v1.0-qmtree-statetail.2048-2122.seg",
+    ] {
+        let map = Mapped::from(data.to_vec());
+        if let Ok(file) = SnapshotFile::from_mapped(PathBuf::from(name), map) {
+            for twig in file.header().twigs() {
+                let word = file.entries_word(twig);
+                let word = word.expect("a file that opens has its twigs");
+                if let Some(opening) = TwigOpening::read(&word) {
+                    let nodes = TwigOpening::node_places(opening.live()).len();
+                    let entries = opening.entries().count();
+                    assert_eq!(word.len(), 256 + 128 * entries + 32 * nodes);
+                }
+                if let Ok(values) = file.values(twig, LIMIT) {
+                    assert!(values.len() <= LIMIT, "values beyond the limit");
+                }
+            }
+        }
+    }
     if let Ok(signed) = Manifest::parse(Path::new("note"), data) {
         let text = signed.unverified().to_note(None);
         assert!(
@@ -97,6 +118,15 @@ pub(crate) fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
             for target in ["decode_words", "decode_snapshot"] {
                 seeds.push((target, format!("{profile}-{name}"), bytes.clone()));
             }
+        }
+    }
+    for profile in ["keccak", "blake3"] {
+        for name in [
+            "v1.0-qmtree-live.0-1.seg",
+            "v1.0-qmtree-statetail.2048-2122.seg",
+        ] {
+            let bytes = golden(&format!("state/{profile}/{name}"));
+            seeds.push(("decode_snapshot", format!("{profile}-{name}"), bytes));
         }
     }
     // Patterns, of which ours have none: "ab" three times, and "<" before ">".

@@ -290,6 +290,7 @@ pub const fn blake3_node_key(tag: u8) -> [u8; 32] {
 
 /// The 128 bytes of a leaf, from its payload and the hash of the leaf before it.
 #[doc(hidden)]
+#[inline]
 #[must_use]
 pub fn leaf_message(payload: &[u8; PAYLOAD_LEN], previous: &Digest) -> [u8; LEAF_LEN] {
     let mut message = [0; LEAF_LEN];

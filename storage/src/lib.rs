@@ -44,9 +44,10 @@ pub use database::{
 };
 pub use durable::{create_folder, remove_temporary_files};
 pub use entries::{
-    EntryListing, EntrySegment, EntrySegmentError, EntryTwig, KeyItem, KeyTwig, SealedValue,
-    StateKeys, ValueAt, list_entry_segments, open_state_keys, prune_entry_segment,
-    remove_old_state_keys, write_entry_segment, write_state_keys,
+    EntryListing, EntrySegment, EntrySegmentError, EntryTwig, KeyItem, KeyTwig, OpenedTwig,
+    SealedValue, StateKeys, TwigOpening, ValueAt, is_entry_file, list_entry_segments,
+    open_state_keys, prune_entry_segment, remove_old_state_keys, write_entry_segment,
+    write_live_segment, write_state_keys,
 };
 pub use header::HeaderError;
 pub use identity::{GROUP_SHIFT, Identity, IdentityError};

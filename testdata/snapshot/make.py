@@ -7,6 +7,11 @@ The log holds 2100 test leaves (../README.md), chain 7, scheme 1, in three block
 has a tag if t is odd: the first 8 bytes of keccak256("tx" || t in 8 bytes, big-endian). Tail and roots are stored as they
 are, in a folder for each profile; the file of the whole twig and that of its tags are pinned by their lengths and their
 keccak256 in <profile>.txt.
+
+The files of a state log are those of another log of three blocks of 700 leaves, whose transactions 0 to 959 write: number t
+writes the keys keccak256("key" || k in 8 bytes) with k = 7 t mod 31 and k = (11 t + 5) mod 31, in this order where they are one,
+with the value keccak256("val" || t in 8 bytes); but the second key is deleted if t mod 9 is 4. No value has another length than
+32, so that no word of values has bytes, and zstd is not needed here.
 """
 
 import heapq
@@ -20,6 +25,7 @@ sys.path.insert(0, str(HERE.parent / "oracle"))
 from hashes import keccak256, self_check  # noqa: E402
 from head import Head  # noqa: E402
 from leaves import TestLog, payload  # noqa: E402
+from state import StateLog  # noqa: E402
 from tree import PROFILES, ZERO  # noqa: E402
 
 TWIG = 2048
@@ -27,7 +33,10 @@ LEAVES = 2100
 BLOCK = 700
 FIRST_BLOCK = 9
 EXECUTION, ROOTS, TAIL, TAGS = 1, 2, 3, 4
-NAMES = {EXECUTION: "execution", ROOTS: "roots", TAIL: "tail", TAGS: "tags"}
+STATE, STATE_TAIL, LIVE = 5, 6, 7
+NAMES = {EXECUTION: "execution", ROOTS: "roots", TAIL: "tail", TAGS: "tags",
+         STATE: "state", STATE_TAIL: "statetail", LIVE: "live"}
+STATE_WRITERS = 960
 
 
 def _castagnoli():
@@ -151,16 +160,61 @@ def files(profile):
     ]
 
 
+def state_snapshot(profile, content, start, end, words, tables):
+    """Name and bytes of a file of the state log without values; section 10.9."""
+    fields = struct.pack("<8sIBBBBQ", b"QMSNAPSH", 1, profile.id, 1, 11, 4, 7)
+    fields += bytes([2, content]) + bytes(6) + struct.pack("<QQ", start, end) + bytes(80)
+    fields += Head(7, profile, 1, 0, 0, ZERO).encode() + struct.pack("<I", crc32c(b"".join(tables)))
+    header = fields.ljust(252, b"\0")
+    header += struct.pack("<I", crc32c(header))
+    values = [b""] * len(words)
+    return f"v1.0-qmtree-{NAMES[content]}.{start}-{end}.seg", word_file([header] + words + tables + values)
+
+
+def state_files(profile):
+    """Names and bytes of the files of the state log."""
+    def key(k):
+        return keccak256(b"key" + k.to_bytes(8, "big"))
+
+    log, at_twig = StateLog(profile), None
+    for t in range(STATE_WRITERS):
+        writes = {key(7 * t % 31): keccak256(b"val" + t.to_bytes(8, "big"))}
+        writes[key((11 * t + 5) % 31)] = None if t % 9 == 4 else keccak256(b"val" + t.to_bytes(8, "big"))
+        log.apply(t, writes)
+    entries = [entry.encode() for entry in log.entries]
+    count = len(entries)
+    assert TWIG < count < 2 * TWIG
+    # Active once the twig is full: born so, and superseded by no entry in it.
+    ended = {entry.supersedes for entry in log.entries[:TWIG] if entry.flags & 2}
+    active = [i for i in range(TWIG) if not log.entries[i].flags & 1 and i not in ended]
+    tree = log.tree()
+    bits = bytearray(256)
+    for i in active:
+        bits[i >> 3] |= 1 << (i & 7)
+    nodes, known = [], active
+    for level in range(11):
+        nodes += [tree.inside[level][i ^ 1] for i in known if i ^ 1 not in known]
+        known = sorted({i >> 1 for i in known})
+    opening = bytes(bits) + b"".join(entries[i] for i in active) + b"".join(nodes)
+    root = tree.inside[11][0]
+    return [
+        state_snapshot(profile, STATE, 0, 1, [b"".join(entries[:TWIG])], [root]),
+        state_snapshot(profile, STATE_TAIL, TWIG, count, [b"".join(entries[TWIG:])], []),
+        state_snapshot(profile, LIVE, 0, 1, [opening], []),
+    ]
+
+
 def outputs():
     """Every file of this folder but this one and the page."""
-    for profile in PROFILES:
-        pinned = []
-        for name, data in files(profile):
-            if len(data) < 10_000:
-                yield HERE / profile.name / name, data
-            else:
-                pinned.append(f"{name}: {len(data)} {keccak256(data).hex()}\n")
-        yield HERE / f"{profile.name}.txt", "".join(pinned).encode("ascii")
+    for folder, made in [(HERE, files), (HERE / "state", state_files)]:
+        for profile in PROFILES:
+            pinned = []
+            for name, data in made(profile):
+                if len(data) < 10_000:
+                    yield folder / profile.name / name, data
+                else:
+                    pinned.append(f"{name}: {len(data)} {keccak256(data).hex()}\n")
+            yield folder / f"{profile.name}.txt", "".join(pinned).encode("ascii")
 
 
 def main(command):
@@ -168,7 +222,7 @@ def main(command):
     failed = False
     for path, data in outputs():
         if command == "generate":
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         elif not path.exists() or path.read_bytes() != data:
             failed = True

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 /// Rounds of a run: chain and engine take turns, a round each with the same leaves.
-const ROUNDS: u64 = 8;
+const ROUNDS: u64 = 4;
 
 /// Append made-up blocks, and compare with the chain of leaf hashes alone
 ///

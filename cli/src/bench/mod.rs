@@ -12,6 +12,7 @@ mod prove;
 mod rocksdb;
 mod samples;
 mod snapshot;
+mod snapshot_state;
 mod state;
 mod witness;
 

@@ -5,8 +5,8 @@ use crate::database::Folder;
 use crate::error::CliError;
 use crate::output::{json, say};
 use crate::progress::{Progress, Task, Unit};
-use clap::Args;
-use qmtree::snapshot::ExportOptions;
+use clap::{Args, ValueEnum};
+use qmtree::snapshot::{ExportOptions, StateExport};
 use std::path::PathBuf;
 
 /// Write snapshot files of a database, and a manifest with their hashes
@@ -32,11 +32,35 @@ pub(crate) struct Export {
     #[arg(long, value_name = "N", default_value_t = 64)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     file_twigs: u64,
+    /// What to write of the state log: all of it, what is live, or nothing.
+    #[arg(long, value_enum, default_value_t = State::Full)]
+    state: State,
     #[command(flatten)]
     signing: Signing,
     /// Print the head that the files lead to as JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// What is written of the state log.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum State {
+    /// Every entry and every value.
+    Full,
+    /// Live keys and values at the block, and what proves them: to start without history.
+    Live,
+    /// Nothing.
+    None,
+}
+
+impl From<State> for StateExport {
+    fn from(state: State) -> Self {
+        match state {
+            State::Full => Self::Full,
+            State::Live => Self::Live,
+            State::None => Self::None,
+        }
+    }
 }
 
 impl Export {
@@ -50,6 +74,7 @@ impl Export {
         let mut options = ExportOptions::default()
             .with_from_twig(self.from_twig)
             .with_file_twigs(self.file_twigs)
+            .with_state(self.state.into())
             .with_progress(progress.counter());
         if let Some(block) = self.to_block {
             options = options.with_to_block(block);

@@ -24,6 +24,10 @@ pub(crate) struct Import {
     /// Start from the roots of twigs and the tail alone; `qm snapshot backfill` gets the leaves.
     #[arg(long)]
     roots_only: bool,
+    /// Start from the live keys and values of the state log, without its history before the head.
+    /// Done anyway where the files have no more.
+    #[arg(long)]
+    live: bool,
     /// Print the head as JSON.
     #[arg(long)]
     json: bool,
@@ -39,10 +43,11 @@ impl Import {
         let progress = Progress::start(Task {
             name: "import",
             unit: Unit::Leaves,
-            total: Some(head.leaf_count),
+            total: Some(head.leaf_count.saturating_add(head.entry_count)),
         });
         let options = ImportOptions::default()
             .with_known_heads(self.trusted.known_heads()?)
+            .with_live_state(self.live)
             .with_progress(progress.counter());
         let dir = self.folder.path();
         let imported = if self.roots_only {

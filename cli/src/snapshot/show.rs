@@ -14,6 +14,8 @@ use std::path::PathBuf;
 #[serde(rename_all = "camelCase")]
 struct Shown {
     file: String,
+    /// Leaves, or entries of the state log.
+    log: &'static str,
     from_leaf: u64,
     to_leaf: u64,
     first_block: u64,
@@ -26,12 +28,25 @@ impl Shown {
     fn of(info: &SnapshotInfo) -> Self {
         Self {
             file: info.name.to_string(),
+            log: match info.name.content.is_state() {
+                true => "state",
+                false => "execution",
+            },
             from_leaf: info.leaves.start,
             to_leaf: info.leaves.end,
             first_block: info.blocks.start,
             blocks: info.blocks.end - info.blocks.start,
             bytes: info.len_bytes,
             head: info.head,
+        }
+    }
+}
+
+impl Shown {
+    fn items(&self) -> &'static str {
+        match self.log {
+            "state" => "entries",
+            _ => "leaves",
         }
     }
 }
@@ -56,6 +71,7 @@ impl List {
             if self.json {
                 json(&shown)?;
             } else {
+                let items = shown.items();
                 let Shown {
                     file,
                     from_leaf,
@@ -65,7 +81,7 @@ impl List {
                     ..
                 } = shown;
                 say(format_args!(
-                    "{file:<44} leaves {from_leaf}..{to_leaf}, {blocks} blocks, {bytes} bytes"
+                    "{file:<44} {items} {from_leaf}..{to_leaf}, {blocks} blocks, {bytes} bytes"
                 ))?;
             }
         }
@@ -117,9 +133,14 @@ impl Inspect {
             head.chain_id, head.profile, head.scheme
         ))?;
         say(format_args!(
-            "leaves   {}..{}",
-            shown.from_leaf, shown.to_leaf
+            "{:<9}{}..{}",
+            shown.items(),
+            shown.from_leaf,
+            shown.to_leaf
         ))?;
+        if info.name.content.is_state() {
+            return Ok(());
+        }
         say(match shown.blocks {
             0 => "blocks   none end here".to_owned(),
             count => format!(

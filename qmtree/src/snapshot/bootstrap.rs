@@ -11,7 +11,9 @@
 //! file of roots is there, and then unlinks that file.
 
 use super::ImportOptions;
-use super::import::{append_journal, failed, finish, prepare, write_run};
+use super::import::{
+    append_journal, failed, finish, import_state, prepare, verified_state, write_header, write_run,
+};
 use super::plan::{Plan, advance};
 use super::refusal::SnapshotRefusal;
 use super::set::SnapshotSet;
@@ -24,7 +26,7 @@ use alloy_primitives::B256;
 use qmtree_proofs::{Head, TWIG_LEAVES, TWIG_LEVEL};
 use qmtree_storage::{
     DATABASE_FILE, Disk, JournalState, NO_TAG, RealDisk, Segment, TwigLanes, lock_database,
-    write_database_header, write_roots,
+    write_roots,
 };
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -63,7 +65,6 @@ impl Db {
         options: ImportOptions,
     ) -> Result<Self, Error> {
         let plan = Plan::new(SnapshotSet::open(&*disk, files)?, *trusted)?;
-        plan.check_importable()?;
         if plan.sealed == 0 {
             // Everything is in the tail.
             return Self::import_snapshot_on(disk, dir, files, trusted, options);
@@ -72,10 +73,12 @@ impl Db {
             return finish(disk, dir, trusted, options);
         }
         let base = base_of(&plan)?;
+        let files = verified_state(&plan, &options)?;
         let opened = prepare(disk, dir, &plan)?;
         {
             let _lock = lock_database(&*opened.disk, dir)?;
             remove_segments(&opened)?;
+            let state = import_state(files, &opened, &plan, &options)?;
             let roots: Vec<_> = (0..plan.sealed)
                 .map(|twig| plan.upper.node(TWIG_LEVEL, twig).unwrap_or_default())
                 .collect();
@@ -90,8 +93,9 @@ impl Db {
             let ends = plan.block_ends(&plan.tail_blocks, |_, _| None)?;
             let mut tags = plan.tail_tags.clone();
             tags.resize(plan.tail_payloads.len(), NO_TAG);
-            append_journal(&opened, &plan, base, (&plan.tail_payloads, &tags), &ends)?;
-            write_database_header(&*opened.disk, dir, identity)?;
+            let (state, leaves) = (state.as_ref(), (&plan.tail_payloads[..], &tags[..]));
+            append_journal(&opened, &plan, base, leaves, &ends, state)?;
+            write_header(&opened, state)?;
         }
         finish(opened.disk, dir, trusted, options)
     }
@@ -126,7 +130,7 @@ fn base_of(plan: &Plan) -> Result<JournalState, Error> {
         block_number,
         leaf_count,
         root: root.first().copied().map_or(B256::ZERO, B256::new),
-        // Nobody asks for these of a log that ends inside a block.
+        // Of a log that ends inside a block; what is sealed of a state log is put in later.
         entry_count: 0,
         state_root: B256::ZERO,
         ..plan.head

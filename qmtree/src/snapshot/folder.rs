@@ -4,11 +4,13 @@ use super::export::{entries, file_names, write_tags};
 use super::plan::{Progress, advance};
 use super::set::SnapshotSet;
 use crate::error::Error;
-use qmtree_proofs::{Head, TWIG_LEAVES};
+use qmtree_proofs::state::Compaction;
+use qmtree_proofs::{Head, LEAF_LEN, TWIG_LEAVES};
 use qmtree_storage::snapshot::{
-    Manifest, ManifestEntry, NoteSigner, NoteVerifier, SignedManifest, SnapshotContent,
+    LeafSink, Manifest, ManifestEntry, NoteSigner, NoteVerifier, SignedManifest, SnapshotContent,
     SnapshotError, SnapshotFile, SnapshotHeader, SnapshotName, SnapshotParts, has_file,
     newest_manifest, read_manifest, receive_file, write_manifest, write_note, write_snapshot,
+    write_state_snapshot,
 };
 use qmtree_storage::{Disk, NO_TAG, RealDisk, Tag, create_folder};
 use std::ops::Range;
@@ -30,7 +32,7 @@ pub struct SnapshotInfo {
     pub path: PathBuf,
     /// What it holds, of which range.
     pub name: SnapshotName,
-    /// Its leaves, or those that its roots stand for.
+    /// Its leaves, or those that its roots stand for; in files of the state log, its entries.
     pub leaves: Range<u64>,
     /// Blocks that end in it.
     pub blocks: Range<u64>,
@@ -188,33 +190,17 @@ impl SnapshotFolder {
     /// [`Error::Snapshot`] if a file cannot be read or written, or two do not belong together.
     pub fn merge(&self, largest: u64, signer: Option<&NoteSigner>) -> Result<usize, Error> {
         let set = self.set()?;
-        let leaves =
-            |file: &&SnapshotFile| file.header().name.content == SnapshotContent::Execution;
-        let mut files: Vec<_> = set.files().iter().filter(leaves).collect();
-        files.sort_by_key(|file| (file.header().name.from, u64::MAX - file.header().name.to));
         let (mut written, mut merged) = (Vec::new(), 0);
         let mut gone: Vec<&SnapshotFile> = Vec::new();
-        for run in contiguous(&files) {
-            let (first, last) = (run.first(), run.last());
-            let twigs = first.map_or(0, |file| file.header().name.from)
-                ..last.map_or(0, |file| file.header().name.to);
-            for name in file_names(twigs, largest) {
-                let inside: Vec<_> = run
-                    .iter()
-                    .copied()
-                    .filter(|file| is_inside(file.header().name, name))
-                    .collect();
-                let covered: u64 = inside
-                    .iter()
-                    .map(|file| file.header().name.to - file.header().name.from)
-                    .sum();
-                // One file already, or a part of a larger one.
-                if inside.len() < 2 || covered != name.to - name.from {
-                    continue;
+        for content in [SnapshotContent::Execution, SnapshotContent::State] {
+            for (name, inside) in mergeable(&set, content, largest) {
+                if content == SnapshotContent::State {
+                    written.push(self.write_merged_state(name, &inside)?);
+                } else {
+                    let (entries, tags) = self.write_merged(&set, name, &inside)?;
+                    written.extend(entries);
+                    gone.extend(tags);
                 }
-                let (entries, tags) = self.write_merged(&set, name, &inside)?;
-                written.extend(entries);
-                gone.extend(tags);
                 gone.extend(inside);
                 merged += 1;
             }
@@ -355,6 +341,56 @@ impl SnapshotFolder {
         Ok((entries, old.collect()))
     }
 
+    /// Writes the file of a range of the state log in which these lie.
+    fn write_merged_state(
+        &self,
+        name: SnapshotName,
+        files: &[&SnapshotFile],
+    ) -> Result<ManifestEntry, Error> {
+        let (mut roots, mut lengths) = (Vec::new(), Vec::new());
+        let first = files.first().map(|file| *file.header());
+        let rule = first.map_or(Compaction::OFF, |first| first.compaction);
+        for file in files {
+            if file.header().compaction != rule {
+                let path = file.path().to_path_buf();
+                let what = "log of its neighbour";
+                return Err(SnapshotError::Differs { path, what }.into());
+            }
+            roots.extend_from_slice(file.roots());
+            for twig in file.header().twigs() {
+                lengths.push(file.packed_values(twig)?.len() as u64);
+            }
+        }
+        let entries = vec![LEAF_LEN as u64 * TWIG_LEAVES; roots.len()];
+        let lengths = [&entries[..], &[32 * roots.len() as u64], &lengths[..]].concat();
+        let identity = first.ok_or_else(|| SnapshotError::Unwritable {
+            path: self.folder.join(name.to_string()),
+        })?;
+        let log = (identity.identity, rule);
+        let twigs = || {
+            let files = files.iter();
+            files.flat_map(|file| file.header().twigs().map(move |twig| (file, twig)))
+        };
+        let put = |sink: &mut LeafSink<'_>, word: &[u8]| {
+            sink.word(&[word]).map_err(|source| Error::Io {
+                path: self.folder.clone(),
+                action: "merge",
+                source,
+            })
+        };
+        let (disk, folder) = (&*self.disk, &self.folder);
+        write_state_snapshot(disk, folder, log, name, &roots, &lengths, |sink| {
+            for (file, twig) in twigs() {
+                put(sink, &file.entries_word(twig)?)?;
+            }
+            put(sink, roots.as_flattened())?;
+            for (file, twig) in twigs() {
+                put(sink, &file.packed_values(twig)?)?;
+            }
+            Ok(())
+        })
+    }
+
     /// Writes the manifest of what stays and what is new, and removes what goes.
     fn finish(
         &self,
@@ -399,6 +435,38 @@ impl SnapshotFolder {
     }
 }
 
+/// Larger files that files of a content make, each with those.
+fn mergeable(
+    set: &SnapshotSet,
+    content: SnapshotContent,
+    largest: u64,
+) -> Vec<(SnapshotName, Vec<&SnapshotFile>)> {
+    let of_content = |file: &&SnapshotFile| file.header().name.content == content;
+    let mut files: Vec<_> = set.files().iter().filter(of_content).collect();
+    files.sort_by_key(|file| (file.header().name.from, u64::MAX - file.header().name.to));
+    let mut found = Vec::new();
+    for run in contiguous(&files) {
+        let (first, last) = (run.first(), run.last());
+        let twigs = first.map_or(0, |file| file.header().name.from)
+            ..last.map_or(0, |file| file.header().name.to);
+        for name in file_names(twigs, largest) {
+            let name = SnapshotName { content, ..name };
+            let inside: Vec<_> = run
+                .iter()
+                .copied()
+                .filter(|file| is_inside(file.header().name, name))
+                .collect();
+            let lengths = inside.iter().map(|file| file.header().name);
+            let covered: u64 = lengths.map(|name| name.to - name.from).sum();
+            // Not one file already, or a part of a larger one.
+            if inside.len() >= 2 && covered == name.to - name.from {
+                found.push((name, inside));
+            }
+        }
+    }
+    found
+}
+
 /// Runs of files that follow each other without a gap or an overlap.
 fn contiguous<'s>(files: &[&'s SnapshotFile]) -> Vec<Vec<&'s SnapshotFile>> {
     let mut runs: Vec<Vec<&SnapshotFile>> = Vec::new();
@@ -421,7 +489,7 @@ fn lies_in(file: &SnapshotFile, other: &SnapshotFile) -> bool {
     let (name, other) = (file.header().name, other.header().name);
     let merges = matches!(
         name.content,
-        SnapshotContent::Execution | SnapshotContent::Tags
+        SnapshotContent::Execution | SnapshotContent::Tags | SnapshotContent::State
     );
     merges && name != other && name.content == other.content && is_inside(name, other)
 }

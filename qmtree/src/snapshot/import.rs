@@ -15,17 +15,19 @@
 use super::plan::{Plan, advance, has_any, inside};
 use super::refusal::SnapshotRefusal;
 use super::set::SnapshotSet;
+use super::state::{ImportedState, StateFiles};
 use crate::db::Db;
 use crate::error::Error;
 use crate::open::{Opened, block_end};
 use crate::options::Options;
 use alloy_primitives::B256;
+use qmtree_proofs::state::Compaction;
 use qmtree_proofs::{Digest, Head, PAYLOAD_LEN, TWIG_LEAVES};
 use qmtree_storage::snapshot::{IMPORT_FILE, begin_import, end_import};
 use qmtree_storage::{
-    BlockEnd, DATABASE_FILE, Disk, JournalState, JournalWriter, NO_TAG, RealDisk, Segment, Tag,
-    TwigLanes, create_folder, lock_database, remove_temporary_files, write_database_header,
-    write_segment,
+    BlockEnd, DATABASE_FILE, Disk, EntryPart, JournalState, JournalWriter, NO_TAG, RealDisk,
+    Segment, Tag, TwigLanes, create_folder, is_entry_file, lock_database, remove_temporary_files,
+    write_database_header_with, write_segment,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -37,24 +39,30 @@ use std::sync::atomic::AtomicU64;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ImportOptions {
-    /// Threads that hash and write; at least 1.
+    /// Threads that hash and write; at least 1. More than there are cores pay off, since one that
+    /// waits for the disk hashes nothing. With 1 the steps come in one order.
     pub threads: usize,
     /// Further trusted heads, of earlier blocks, that the files must lead to. What leaves do not
     /// bind, where blocks end, is as good as these, or as whoever signed the manifest.
     pub known_heads: Vec<Head>,
     /// Counts the leaves that are done.
     pub progress: Option<Arc<AtomicU64>>,
+    /// True to start from what is live of the state although the files have all entries. Without
+    /// history before the head, and much faster.
+    pub live_state: bool,
     /// Options that the database is opened with.
     pub open: Options,
 }
 
 impl Default for ImportOptions {
-    /// As many threads as cores, and no further heads.
+    /// Two threads more than there are cores, and no further heads.
     fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: cores + 2,
             known_heads: Vec::new(),
             progress: None,
+            live_state: false,
             open: Options::default(),
         }
     }
@@ -86,6 +94,12 @@ impl ImportOptions {
             progress: Some(progress),
             ..self
         }
+    }
+
+    /// Sets [`live_state`](Self::live_state).
+    #[must_use]
+    pub fn with_live_state(self, live_state: bool) -> Self {
+        Self { live_state, ..self }
     }
 
     /// Sets [`open`](Self::open).
@@ -132,7 +146,6 @@ impl Db {
     ) -> Result<Self, Error> {
         let plan = Plan::new(SnapshotSet::open(&*disk, files)?, *trusted)?;
         let plan = plan.with_known(&options.known_heads)?;
-        plan.check_importable()?;
         if let Some(run) = plan.set.without_leaves(plan.sealed) {
             let Range {
                 start: from,
@@ -144,14 +157,16 @@ impl Db {
         if disk.exists(&dir.join(DATABASE_FILE)) {
             return finish(disk, dir, trusted, options);
         }
+        let files = verified_state(&plan, &options)?;
         let opened = prepare(disk, dir, &plan)?;
         let size = options.open.segment_twigs.max(1);
         {
             let _lock = lock_database(&*opened.disk, dir)?;
             let kept = keep_whole(&opened, &plan, size)?;
+            let state = import_state(files, &opened, &plan, &options)?;
             write_segments(&opened, &plan, size, &kept, &options)?;
-            write_journal(&opened, &plan)?;
-            write_database_header(&*opened.disk, dir, opened.identity)?;
+            write_journal(&opened, &plan, state.as_ref())?;
+            write_header(&opened, state.as_ref())?;
         }
         finish(opened.disk, dir, trusted, options)
     }
@@ -177,6 +192,36 @@ pub(super) fn finish(
     }
     end_import(&*disk, dir)?;
     Ok(db)
+}
+
+/// The files of the state log, which lead to the trusted state root.
+pub(super) fn verified_state<'p>(
+    plan: &'p Plan,
+    options: &ImportOptions,
+) -> Result<Option<StateFiles<'p>>, Error> {
+    let files = StateFiles::find(plan, options.live_state)?;
+    if let Some(files) = &files {
+        files.verify(&plan.hasher, &None)?;
+    }
+    Ok(files)
+}
+
+pub(super) fn import_state(
+    files: Option<StateFiles<'_>>,
+    opened: &Opened,
+    plan: &Plan,
+    options: &ImportOptions,
+) -> Result<Option<ImportedState>, Error> {
+    let size = options.open.segment_twigs.max(1);
+    let import = |files: StateFiles<'_>| files.import(opened, plan, size, &options.progress);
+    files.map(import).transpose()
+}
+
+pub(super) fn write_header(opened: &Opened, state: Option<&ImportedState>) -> Result<(), Error> {
+    let compaction = state.map_or(Compaction::OFF, |state| state.compaction);
+    let (disk, dir) = (&*opened.disk, &opened.dir);
+    write_database_header_with(disk, dir, opened.identity, compaction)?;
+    Ok(())
 }
 
 pub(super) fn failed(path: &Path) -> impl Fn(std::io::Error) -> Error {
@@ -222,7 +267,7 @@ fn keep_whole(opened: &Opened, plan: &Plan, size: u64) -> Result<BTreeMap<u64, u
         .list(&opened.segments)
         .map_err(failed(&opened.segments))?;
     names.sort();
-    for name in names {
+    for name in names.into_iter().filter(|name| !is_entry_file(name)) {
         let path = opened.segments.join(name);
         let segment = Segment::open(disk, &path, opened.identity).ok();
         match segment.filter(|segment| is_of(plan, segment, size)) {
@@ -313,7 +358,7 @@ struct Base {
 }
 
 /// The blocks that end behind the sealed twigs, as the journal has them.
-fn write_journal(opened: &Opened, plan: &Plan) -> Result<(), Error> {
+fn write_journal(opened: &Opened, plan: &Plan, state: Option<&ImportedState>) -> Result<(), Error> {
     let base = base_of(plan)?;
     let blocks = &plan.tail_blocks;
     let ends = plan.block_ends(blocks, |_, _| None)?;
@@ -321,7 +366,7 @@ fn write_journal(opened: &Opened, plan: &Plan) -> Result<(), Error> {
     let mut tags = base.sealed_tags;
     tags.extend_from_slice(&plan.tail_tags);
     tags.resize(payloads.len(), NO_TAG);
-    append_journal(opened, plan, base.state, (&payloads, &tags), &ends)
+    append_journal(opened, plan, base.state, (&payloads, &tags), &ends, state)
 }
 
 /// Writes a journal of these blocks behind `base`; `leaves` are those behind it, with a tag each.
@@ -331,8 +376,14 @@ pub(super) fn append_journal(
     base: JournalState,
     leaves: (&[[u8; PAYLOAD_LEN]], &[Tag]),
     ends: &[BlockEnd],
+    state: Option<&ImportedState>,
 ) -> Result<(), Error> {
     let disk = Arc::clone(&opened.disk);
+    let base = match state {
+        Some(state) => behind_sealed(base, state),
+        None => base,
+    };
+    let mut entries_done = base.head.entry_count;
     let mut journal = JournalWriter::create(disk, &opened.journal, opened.identity, 0, base)?;
     let ((mut rest, mut tags), mut done) = (leaves, base.head.leaf_count);
     let mut last = base.last_leaf_hash.0;
@@ -346,7 +397,15 @@ pub(super) fn append_journal(
             let block_number = *block_number;
             return Err(SnapshotRefusal::Blocks { block_number }.into());
         };
-        journal.begin_block(block, if has_any(block_tags) { block_tags } else { &[] })?;
+        let block_tags = if has_any(block_tags) { block_tags } else { &[] };
+        let part = state.map(|state| state.tail.part(entries_done, end.entry_count));
+        let (entries, values) = part.unwrap_or_default();
+        let part = EntryPart {
+            entries: &entries,
+            values: &values,
+        };
+        journal.begin_block_with(block, block_tags, part)?;
+        entries_done = end.entry_count;
         if count > 0 {
             let place = usize::try_from(end.leaf_count - 1 - sealed).ok();
             let hash = place.and_then(|place| plan.tail_hashes.get(place));
@@ -365,6 +424,17 @@ pub(super) fn append_journal(
     }
     journal.attest()?;
     Ok(())
+}
+
+/// The same, with the entries that are in segments: those of the first block of the journal, and of
+/// the ones before it, may begin earlier.
+fn behind_sealed(base: JournalState, state: &ImportedState) -> JournalState {
+    let head = Head {
+        entry_count: state.sealed,
+        state_root: state.sealed_root,
+        ..base.head
+    };
+    JournalState { head, ..base }
 }
 
 /// The state after the last block that ends in a segment, if there is one.
@@ -494,6 +564,9 @@ pub fn verify_snapshot_on(
             end: to,
         } = run;
         return Err(SnapshotRefusal::LeavesMissing { from, to }.into());
+    }
+    if StateFiles::any(&plan) {
+        verified_state(&plan, options)?;
     }
     plan.verify(options.threads, &options.progress)
 }

@@ -18,9 +18,10 @@ mod plan;
 mod refusal;
 mod roots;
 mod set;
+mod state;
 mod store;
 
-pub use export::{ExportOptions, Exported};
+pub use export::{ExportOptions, Exported, StateExport};
 pub use folder::{SnapshotFolder, SnapshotInfo};
 pub use import::{ImportOptions, verify_snapshot, verify_snapshot_on};
 pub use qmtree_storage::snapshot::{

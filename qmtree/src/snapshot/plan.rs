@@ -150,14 +150,6 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Refuses a log that a database could not be opened with.
-    pub(crate) fn check_importable(&self) -> Result<(), SnapshotRefusal> {
-        match self.head.entry_count {
-            0 => Ok(()),
-            entry_count => Err(SnapshotRefusal::State { entry_count }),
-        }
-    }
-
     /// Adds heads that the files must lead to as well.
     pub(crate) fn with_known(self, heads: &[Head]) -> Result<Self, Error> {
         let known: BTreeMap<_, _> = heads

@@ -1,6 +1,7 @@
 //! Why files that can be read make no database.
 
 use alloy_primitives::B256;
+use qmtree_proofs::state::EntryId;
 
 /// Why snapshot files were refused: they are whole, and not what they should be.
 ///
@@ -44,14 +45,45 @@ pub enum SnapshotRefusal {
     /// An empty log needs no snapshot.
     #[error("the trusted head is that of an empty log: create a database instead")]
     Empty,
-    /// The log has a state log beside it, which these files do not carry.
+    /// The log has a state log beside it, whose last entries are in no file.
     #[error(
-        "the trusted head has a state log of {entry_count} entries, which snapshots do not carry \
-         yet: read the files in place, or append the blocks"
+        "the trusted head has a state log of {entry_count} entries, and no file ends with its last \
+         one: fetch the v1.0-qmtree-statetail file of that head, or read the leaves in place"
     )]
-    State {
+    StateMissing {
         /// Entries of the state log.
         entry_count: u64,
+    },
+    /// No file has these twigs of the state log.
+    #[error(
+        "no snapshot file has the twigs {from}..{to} of the state log: fetch \
+         v1.0-qmtree-state.{from}-{to}.seg, or the v1.0-qmtree-live file of the trusted head"
+    )]
+    StateGap {
+        /// First twig that is missing.
+        from: u64,
+        /// The first that is there again, or the first that is not needed.
+        to: u64,
+    },
+    /// The entries of a twig of the state log cannot be read, or do not hash to its root.
+    #[error("twig {twig} of the state log is not what its file says: fetch the file again")]
+    StateTwig {
+        /// The twig.
+        twig: u64,
+    },
+    /// An entry that does not continue the history of its key, or whose value is missing or another.
+    #[error("entry {entry_id} of the state log breaks a rule, or its value is not there")]
+    StateEntry {
+        /// The entry.
+        entry_id: EntryId,
+    },
+    /// The files of the state log lead to another root.
+    #[error("the files lead to state root {derived}, the trusted head has {trusted}")]
+    StateRoot {
+        /// The root that follows from the files.
+        derived: B256,
+        /// The state root of the trusted head.
+        trusted: B256,
     },
     /// The files are of another database.
     #[error("the files are not of the chain, profile and scheme of the trusted head")]

@@ -26,12 +26,13 @@ impl StateLog {
         };
         // What dropped entries superseded was dropped with them. So the rest says what is active,
         // but it cannot be followed from the first entry on.
-        let pruned = self.entries.pruned();
-        if pruned > 0 {
+        let partial = self.entries.partial() > 0;
+        if partial {
             again = again.derive()?;
         }
         let mut last_tx_num = None;
-        for id in (pruned..self.entry_count()).map(EntryId) {
+        let ids = (self.entries.pruned()..self.entry_count()).map(EntryId);
+        for id in ids.filter(|id| !self.entries.is_pruned(*id)) {
             let entry = self.entry(id)?;
             let is_hash = matches!(entry.value, StateWord::Hash(_));
             if Some(entry.tx_num) < last_tx_num
@@ -40,7 +41,7 @@ impl StateLog {
                 return Err(Error::BadEntry { entry_id: id });
             }
             last_tx_num = Some(entry.tx_num);
-            if id.0 < self.sealed_entries() && pruned > 0 {
+            if id.0 < self.sealed_entries() && partial {
                 continue;
             }
             if id.0 < self.sealed_entries() {

@@ -18,6 +18,9 @@ pub(crate) struct Entries {
     sealed: u64,
     /// Entries at the front that were dropped: whole segments.
     pruned: u64,
+    /// Where those segments end that lack entries: pruned ones, and behind them those that hold what
+    /// was live when the log started from a snapshot.
+    partial: u64,
     tail: SharedVec<[u8; LEAF_LEN], 128>,
     /// The value of each entry of the tail whose word is a hash, by ascending id. The bytes are
     /// there unless their owner was sealed before the entry was written.
@@ -31,7 +34,11 @@ impl Entries {
     pub(super) fn new(segments: Vec<Arc<EntrySegment>>) -> Self {
         let sealed = segments.last().map_or(0, |last| last.entries().end.0);
         let pruned = segments.iter().take_while(|segment| segment.is_pruned());
+        let partial = segments
+            .iter()
+            .rfind(|segment| segment.earliest().is_some());
         Self {
+            partial: partial.map_or(0, |last| last.entries().end.0),
             pruned: pruned.last().map_or(0, |last| last.entries().end.0),
             segments: Arc::new(segments),
             sealed,
@@ -53,9 +60,15 @@ impl Entries {
         self.pruned
     }
 
+    /// Entries at the front of which some were dropped, or all.
+    pub(super) fn partial(&self) -> u64 {
+        self.partial
+    }
+
     /// True if the entry was dropped.
     pub(super) fn is_pruned(&self, id: EntryId) -> bool {
-        id.0 < self.pruned
+        let is_there = |segment: &EntrySegment| segment.has(id);
+        id.0 < self.partial && !self.segment_of(id.0).is_some_and(is_there)
     }
 
     /// The first transaction after which the state is still known, if any of it was dropped.
@@ -199,6 +212,7 @@ impl Entries {
         let from = segments.partition_point(|segment| segment.is_pruned());
         for (slot, pruned) in segments.iter_mut().skip(from).zip(pruned) {
             self.pruned = pruned.entries().end.0;
+            self.partial = self.partial.max(self.pruned);
             *slot = Arc::new(pruned);
         }
     }

@@ -40,28 +40,34 @@ impl StateLog {
         Ok(remove_old_state_keys(disk, folder, end / TWIG_LEAVES)?)
     }
 
-    /// What was active once there were `end` entries: what is, and what later entries superseded.
+    /// Active bits and entries roots once there were `end` entries, whole twigs.
     fn twigs_as_of(&self, end: u64) -> Result<Vec<KeyTwig>, Error> {
-        let twig = |twig| {
-            let active = self.active_bits(twig);
-            let entries_root = self.inside_node(TWIG_LEVEL, twig)?.unwrap_or_default();
+        let active = self.active_as_of(end)?;
+        let twig = |(twig, active)| {
+            let entries_root = self.entries_root(twig)?;
             Ok(KeyTwig {
                 active,
                 entries_root,
             })
         };
-        let twigs = (0..end / TWIG_LEAVES).map(twig);
-        let mut twigs = twigs.collect::<Result<Vec<_>, Error>>()?;
+        (0..).zip(active).map(twig).collect()
+    }
+
+    /// What was active once there were `end` entries, whole twigs: what is, and what later entries
+    /// superseded.
+    pub(crate) fn active_as_of(&self, end: u64) -> Result<Vec<ActiveBits>, Error> {
+        let twigs = 0..end / TWIG_LEAVES;
+        let mut active: Vec<_> = twigs.map(|twig| self.active_bits(twig)).collect();
         for id in (end..self.entry_count()).map(EntryId) {
             let older = self.entry(id)?.supersedes.filter(|older| older.0 < end);
             if let Some(older) = older
                 && let Ok(at) = usize::try_from(older.twig_id().0)
-                && let Some(twig) = twigs.get_mut(at)
+                && let Some(active) = active.get_mut(at)
             {
-                twig.active.set(older.index_in_twig(), true);
+                active.set(older.index_in_twig(), true);
             }
         }
-        Ok(twigs)
+        Ok(active)
     }
 
     fn live_keys_as_of(&self, end: u64) -> Result<u64, Error> {
@@ -97,6 +103,9 @@ impl StateLog {
     pub(super) fn load_keys(&mut self, keys: &StateKeys) -> Result<bool, Error> {
         let pruned = self.entries.pruned();
         self.keys_covered = keys.twig_count() * TWIG_LEAVES;
+        if self.keys_covered < self.entries.partial() {
+            return Ok(false);
+        }
         let mut index = super::index::KeyIndex::builder();
         for item in keys.items().map(Item::from_stored) {
             if item.id().0 >= self.keys_covered || (item.id().0 < pruned && !item.is_dead()) {

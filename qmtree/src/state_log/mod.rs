@@ -15,6 +15,7 @@ mod batch;
 mod check;
 mod compare;
 mod entries;
+mod export;
 mod extract;
 mod hashing;
 mod history;

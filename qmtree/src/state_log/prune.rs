@@ -21,8 +21,11 @@ impl StateLog {
             .collect();
         let mut found = Vec::new();
         for segment in &kept {
-            let last = EntryId(segment.entries().end.0 - 1);
-            if self.any_active(segment) || self.entry(last)?.tx_num > earliest {
+            let last = match segment.earliest() {
+                Some(of_all) => of_all,
+                None => self.entry(EntryId(segment.entries().end.0 - 1))?.tx_num,
+            };
+            if self.any_active(segment) || last > earliest {
                 break;
             }
             found.push(Arc::clone(segment));
@@ -51,7 +54,8 @@ impl StateLog {
     /// The first entry that the ones from `from` on need: one that was superseded after `earliest`,
     /// or by an entry that can be unwound, or that holds the value of one.
     fn first_needed(&self, from: EntryId, earliest: TxNum) -> Result<EntryId, Error> {
-        let (mut low, mut high) = (from.0, self.sealed_entries());
+        let from_whole = from.0.max(self.entries.partial());
+        let (mut low, mut high) = (from_whole, self.sealed_entries());
         while low < high {
             let middle = low + (high - low) / 2;
             if self.entry(EntryId(middle))?.tx_num <= earliest {
@@ -89,6 +93,10 @@ impl StateLog {
 
     /// Takes the keys out of the index whose last entry is a tombstone in this segment.
     fn forget_deleted(&mut self, segment: &EntrySegment) -> Result<(), Error> {
+        if segment.earliest().is_some() {
+            // What was live has no tombstones.
+            return Ok(());
+        }
         for id in (segment.entries().start.0..segment.entries().end.0).map(EntryId) {
             let entry = self.entry(id)?;
             if !entry.tombstone {

@@ -6,7 +6,7 @@ use super::log::StateLog;
 use crate::error::Error;
 use alloy_primitives::B256;
 use qmtree_proofs::state::{ActiveBits, Compaction, Entry, EntryId};
-use qmtree_proofs::{TWIG_LEAVES, TWIG_LEVEL, TwigId};
+use qmtree_proofs::{TWIG_LEVEL, TwigId};
 use qmtree_storage::{EntrySegment, StateKeys};
 use rayon::prelude::*;
 use std::collections::HashSet;
@@ -79,21 +79,13 @@ impl StateLog {
     }
 }
 
-/// The entries of a twig; none if they were dropped.
+/// The entries of a twig that were not dropped.
 fn entries_of(segment: &EntrySegment, twig: TwigId) -> Result<Vec<(EntryId, Entry)>, Error> {
-    if segment.is_pruned() {
-        return Ok(Vec::new());
-    }
-    let first = twig.0 * TWIG_LEAVES;
-    let bytes = segment
-        .twig_entries(twig)?
-        .iter()
-        .zip((first..).map(EntryId));
-    let entry = |(bytes, entry_id)| match Entry::from_bytes(bytes) {
+    let entry = |(entry_id, bytes)| match Entry::from_bytes(bytes) {
         Ok(entry) => Ok((entry_id, entry)),
         Err(source) => Err(Error::Entry { entry_id, source }),
     };
-    bytes.map(entry).collect()
+    segment.twig_entries(twig)?.into_iter().map(entry).collect()
 }
 
 fn twig_bits(segment: &EntrySegment, twig: TwigId) -> Result<TwigBits, Error> {

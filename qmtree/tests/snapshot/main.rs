@@ -14,4 +14,6 @@ mod golden;
 mod manifest;
 mod refused;
 mod round_trip;
+mod state;
+mod state_files;
 mod support;

@@ -2,6 +2,7 @@
 
 use super::{BLOCK_LEN, BUFFER_LEN, Buffer, open_direct};
 use crate::io::{DiskFile, Syncer};
+use rustix::fs::FallocateFlags;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -33,14 +34,18 @@ const BLOCK: u64 = BLOCK_LEN as u64;
 /// changes neither the length of the file nor where its blocks lie, so that a sync has half the
 /// work. They are cut off by [`truncate`](DiskFile::truncate), or when the file is let go. And long
 /// appends go past the page cache: since their blocks must reach the disk before the next sync
-/// returns, it is quickest to send them there at once. A block is written either through the cache or past it, never both:
-/// the first and the last of an append, which it shares with others, through the cache, those
-/// between past it.
+/// returns, it is quickest to send them there at once. A block is written either through the cache
+/// or past it, never both: the first and the last of an append, which it shares with others,
+/// through the cache, those between past it.
 #[derive(Debug)]
 pub(crate) struct LogFile {
     cached: File,
     /// `None` where the file system wants no such writes.
     direct: Option<File>,
+    /// For syncs that others do, and for those behind the writer. An error is told to each opening of a
+    /// file once, and nobody may miss it because another one heard it.
+    to_sync_later: Option<File>,
+    to_write_back: Option<File>,
     buffer: Option<Buffer>,
     /// Bytes that were appended.
     len: u64,
@@ -76,9 +81,12 @@ impl LogFile {
         let len = cached.metadata()?.len();
         // Whatever keeps it from being opened so, it can be written through the cache.
         let direct = open_direct(OpenOptions::new().write(true), path).ok();
+        let open = || OpenOptions::new().write(true).open(path).ok();
         Ok(Self {
             cached,
             direct,
+            to_sync_later: open(),
+            to_write_back: open(),
             buffer: None,
             len,
             len_at_sync: len,
@@ -121,12 +129,12 @@ impl LogFile {
         {
             return;
         }
-        let Some(sync) = self.syncer() else {
+        let Some(Ok(file)) = self.to_write_back.as_ref().map(File::try_clone) else {
             return;
         };
         let thread = std::thread::Builder::new().name("qmtree-write".to_owned());
-        // If it fails, the next sync says so too: it asks through another opening of the file.
-        self.writing_back = thread.spawn(sync).ok();
+        // If it fails, the next sync says so too.
+        self.writing_back = thread.spawn(move || file.sync_data()).ok();
         self.written_back = self.len;
     }
 
@@ -221,8 +229,7 @@ impl DiskFile for LogFile {
     }
 
     fn syncer(&self) -> Option<Syncer> {
-        // Not through `cached`: an error is told once to each opening of a file, and ours must hear it.
-        let file = self.direct.as_ref()?.try_clone().ok()?;
+        let file = self.to_sync_later.as_ref()?.try_clone().ok()?;
         Some(Box::new(move || file.sync_data()))
     }
 
@@ -248,12 +255,15 @@ impl Drop for LogFile {
 }
 
 fn write_zeros(file: &File, from: u64, len: u64) -> io::Result<()> {
+    // Room first, so that no write has to make the file longer, which would keep the writer waiting.
+    rustix::fs::fallocate(file, FallocateFlags::empty(), from, len)?;
     let buffer = Buffer::new();
-    let pieces = usize::try_from(len).unwrap_or(0).div_ceil(BUFFER_LEN);
-    let mut from = from;
-    for _ in 0..pieces {
-        file.write_all_at(buffer.bytes(), from)?;
-        from += BUFFER_LEN as u64;
+    let (mut from, to) = (from, from + len);
+    while from < to {
+        let len = usize::try_from(to - from).map_or(BUFFER_LEN, |len| len.min(BUFFER_LEN));
+        let (zeros, _) = buffer.bytes().split_at(len);
+        file.write_all_at(zeros, from)?;
+        from += len as u64;
     }
     Ok(())
 }
@@ -282,7 +292,6 @@ impl Pieces<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write as _;
 
     /// Bytes that differ from block to block, none of them zero.
     fn content(len: usize) -> Vec<u8> {
@@ -393,7 +402,10 @@ mod tests {
     #[test]
     fn what_fails_leaves_the_file_as_it_is() {
         let (_dir, path) = in_folder();
-        File::create(&path).unwrap().write_all(&[7; 5000]).unwrap();
+        LogFile::create_new(&path)
+            .unwrap()
+            .append(&[7; 5000])
+            .unwrap();
         let mut log = LogFile::open_append(&path).unwrap();
         log.cached = File::open(&path).unwrap();
         log.append(b"more").unwrap_err();

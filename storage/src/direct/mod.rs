@@ -28,7 +28,8 @@ const BUFFER_LEN: usize = 1 << 20;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn open_direct(options: &OpenOptions, path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    options.clone().custom_flags(libc::O_DIRECT).open(path)
+    let direct = rustix::fs::OFlags::DIRECT.bits() as i32;
+    options.clone().custom_flags(direct).open(path)
 }
 
 /// Other systems have no such flag, so all goes through the page cache.

@@ -22,19 +22,28 @@ pub(super) const VALUE_LEN: usize = 32;
 pub(super) const TAIL_LEN: usize = 32;
 pub(super) const TAIL_MAGIC: [u8; 8] = *b"QMSEGEND";
 pub(super) const ROOT_LEN: usize = 32;
+/// Where a twig of live entries ends.
+pub(super) const END_LEN: usize = 8;
 
 /// What a file holds of its twigs. Of two files of the same twigs the pruned one counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Content {
+    /// The roots of its twigs.
     Pruned,
+    /// The entries that were live at some time, and the nodes over the others.
+    Live,
+    /// Everything.
     Whole,
 }
 
 impl Content {
+    pub(super) const ALL: [Self; 3] = [Self::Pruned, Self::Live, Self::Whole];
+
     pub(super) fn extension(self) -> &'static str {
         match self {
             Self::Whole => "qme",
             Self::Pruned => "qmx",
+            Self::Live => "qml",
         }
     }
 
@@ -42,6 +51,16 @@ impl Content {
         match self {
             Self::Whole => 0,
             Self::Pruned => 1,
+            Self::Live => 2,
+        }
+    }
+
+    /// Bytes of a twig; of live entries those of where it ends.
+    fn twig_len(self) -> usize {
+        match self {
+            Self::Whole => TWIG_LEN,
+            Self::Pruned => ROOT_LEN,
+            Self::Live => END_LEN,
         }
     }
 }
@@ -66,8 +85,10 @@ pub(super) struct Header {
     pub(super) revived: u64,
     pub(super) values: u64,
     pub(super) value_bytes: u64,
-    /// Of a pruned segment: the first transaction after which the state is still known.
+    /// Of a segment that is not whole: the first transaction after which the state is still known.
     pub(super) earliest: u64,
+    /// Bytes of all twigs of live entries.
+    pub(super) live_bytes: u64,
 }
 
 impl Header {
@@ -79,6 +100,7 @@ impl Header {
             self.values,
             self.value_bytes,
             self.earliest,
+            self.live_bytes,
         ];
         let content = self.content.id();
         let numbers = numbers.map(u64::to_le_bytes);
@@ -112,22 +134,22 @@ impl Header {
     fn from_fields(mut fields: Fields<'_>) -> Option<Self> {
         let [_, content, ..] = fields.bytes::<8>()?;
         let header = Self {
-            content: if *content == 0 {
-                Content::Whole
-            } else {
-                Content::Pruned
-            },
+            content: Content::ALL
+                .into_iter()
+                .find(|known| known.id() == *content)?,
             first_twig: fields.u64()?,
             twig_count: fields.u64()?,
             revived: fields.u64()?,
             values: fields.u64()?,
             value_bytes: fields.u64()?,
             earliest: fields.u64()?,
+            live_bytes: fields.u64()?,
         };
         let rest = [header.revived, header.values, header.value_bytes];
         let fits = match header.content {
-            Content::Whole => header.earliest == 0,
-            Content::Pruned => rest == [0; 3],
+            Content::Whole => header.earliest == 0 && header.live_bytes == 0,
+            Content::Pruned => rest == [0; 3] && header.live_bytes == 0,
+            Content::Live => header.revived == 0,
         };
         let behind = TwigId(header.first_twig.checked_add(header.twig_count)?);
         (fits && header.twig_count > 0 && behind.first_tx_num().is_some()).then_some(header)
@@ -135,12 +157,9 @@ impl Header {
 
     /// Bytes of the file; `None` if no file could be so long.
     pub(super) fn file_len(&self) -> Option<u64> {
-        let twig_len = match self.content {
-            Content::Whole => TWIG_LEN,
-            Content::Pruned => ROOT_LEN,
-        };
         let sizes = [
-            (self.twig_count, twig_len),
+            (self.twig_count, self.content.twig_len()),
+            (self.live_bytes, 1),
             (self.revived, REVIVED_LEN),
             (self.values, VALUE_LEN),
             (self.value_bytes, 1),

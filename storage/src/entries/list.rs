@@ -63,16 +63,20 @@ pub fn list_entry_segments(
 }
 
 fn content_of(name: &Path) -> Option<Content> {
-    let contents = [Content::Pruned, Content::Whole];
     let ending = name.extension()?;
-    contents
+    Content::ALL
         .into_iter()
         .find(|content| ending == content.extension())
 }
 
 /// True if this is how a file of the state log is named: a segment, or the keys.
-pub(crate) fn is_entry_file(name: &Path) -> bool {
-    let is_ours = |ending: &OsStr| ["qme", "qmx", "qmk"].iter().any(|known| ending == *known);
+#[must_use]
+pub fn is_entry_file(name: &Path) -> bool {
+    let is_ours = |ending: &OsStr| {
+        ["qme", "qmx", "qml", "qmk"]
+            .iter()
+            .any(|known| ending == *known)
+    };
     let is_digits = |part: &str| part.len() == 16 && part.bytes().all(|b| b.is_ascii_hexdigit());
     let stem = name.file_stem().and_then(OsStr::to_str);
     name.extension().is_some_and(is_ours) && stem.is_some_and(|stem| stem.split('-').all(is_digits))

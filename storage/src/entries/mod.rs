@@ -14,6 +14,8 @@ mod error;
 mod keys;
 mod layout;
 mod list;
+mod live;
+mod opening;
 mod prune;
 mod reader;
 mod writer;
@@ -22,8 +24,8 @@ pub use error::EntrySegmentError;
 pub use keys::{
     KeyItem, KeyTwig, StateKeys, open_state_keys, remove_old_state_keys, write_state_keys,
 };
-pub(crate) use list::is_entry_file;
-pub use list::{EntryListing, list_entry_segments};
+pub use list::{EntryListing, is_entry_file, list_entry_segments};
+pub use opening::{OpenedTwig, TwigOpening};
 pub use prune::prune_entry_segment;
 pub use reader::{EntrySegment, ValueAt};
-pub use writer::{EntryTwig, SealedValue, write_entry_segment};
+pub use writer::{EntryTwig, SealedValue, write_entry_segment, write_live_segment};

@@ -33,6 +33,7 @@ pub fn prune_entry_segment(
         values: 0,
         value_bytes: 0,
         earliest: earliest.0,
+        live_bytes: 0,
     };
     let folder = segment.path.parent().unwrap_or_else(|| Path::new("."));
     let path = folder.join(header.name());

@@ -2,6 +2,7 @@
 
 use super::error::EntrySegmentError;
 use super::layout::*;
+use super::live::LiveTwig;
 use crate::header::Fields;
 use crate::identity::Identity;
 use crate::io::{Disk, Mapped};
@@ -91,10 +92,24 @@ impl EntrySegment {
         self.header.content == Content::Pruned
     }
 
-    /// Of a pruned segment: the first transaction after which the state is still known.
+    /// Of a segment that lacks entries: the first transaction after which the state is still known.
     #[must_use]
     pub fn earliest(&self) -> Option<TxNum> {
-        self.is_pruned().then_some(TxNum(self.header.earliest))
+        let is_whole = self.header.content == Content::Whole;
+        (!is_whole).then_some(TxNum(self.header.earliest))
+    }
+
+    /// True if an entry of these twigs is there.
+    #[must_use]
+    pub fn has(&self, id: EntryId) -> bool {
+        match self.header.content {
+            Content::Whole => true,
+            Content::Pruned => false,
+            Content::Live => {
+                let twig = LiveTwig::read(self.cut_live(id.twig_id()));
+                twig.is_some_and(|twig| twig.live().get(id.index_in_twig()))
+            }
+        }
     }
 
     /// Entries whose value is that of an earlier entry, each with that one, ascending.
@@ -130,27 +145,46 @@ impl EntrySegment {
         EntryId(start.0 * TWIG_LEAVES)..EntryId(end.0 * TWIG_LEAVES)
     }
 
-    /// The entries of a twig of this segment, where they lie in the file.
+    /// The entries of a twig of this segment that are there, where they lie in the file.
     ///
     /// # Errors
     /// [`EntrySegmentError::Checksum`] if they are damaged; [`EntrySegmentError::Contents`] if the
     /// segment has no such twig.
-    pub fn twig_entries(&self, twig: TwigId) -> Result<&[[u8; LEAF_LEN]], EntrySegmentError> {
-        let (entries, _) = self.twig(twig)?;
-        Ok(entries.as_chunks().0)
+    pub fn twig_entries(
+        &self,
+        twig: TwigId,
+    ) -> Result<Vec<(EntryId, &[u8; LEAF_LEN])>, EntrySegmentError> {
+        let id = |index: u64| EntryId(twig.0 * TWIG_LEAVES + index);
+        match self.header.content {
+            Content::Pruned => Ok(Vec::new()),
+            Content::Live => {
+                let entries = self.live_twig(twig)?.entries();
+                Ok(entries.map(|(index, entry)| (id(index), entry)).collect())
+            }
+            Content::Whole => {
+                let (entries, _) = self.twig(twig)?;
+                let entries: &[[u8; LEAF_LEN]] = entries.as_chunks().0;
+                Ok((0..).map(id).zip(entries).collect())
+            }
+        }
     }
 
     /// An entry of this segment.
     ///
     /// # Errors
-    /// As [`twig_entries`](Self::twig_entries).
+    /// As [`twig_entries`](Self::twig_entries); [`EntrySegmentError::Pruned`] if it was dropped.
     pub fn entry(&self, id: EntryId) -> Result<[u8; LEAF_LEN], EntrySegmentError> {
-        let entries = self.twig_entries(id.twig_id())?;
-        let index = usize::try_from(id.index_in_twig()).unwrap_or(usize::MAX);
-        entries
-            .get(index)
+        let entry = match self.header.content {
+            Content::Live => self.live_twig(id.twig_id())?.entry(id.index_in_twig()),
+            _ => {
+                let (entries, _) = self.twig(id.twig_id())?;
+                let index = usize::try_from(id.index_in_twig()).unwrap_or(usize::MAX);
+                entries.as_chunks().0.get(index)
+            }
+        };
+        entry
             .copied()
-            .ok_or_else(|| self.contents("the place of an entry"))
+            .ok_or_else(|| self.dropped(id.twig_id(), "the place of an entry"))
     }
 
     /// A node over the entries, by its level (0 to 11) and its index in the whole level. Below
@@ -163,6 +197,12 @@ impl EntrySegment {
         let above = above.ok_or_else(|| self.contents("the level of a node"))?;
         if self.is_pruned() && above == 0 {
             return self.root_of_pruned(TwigId(index));
+        }
+        if self.header.content == Content::Live {
+            let twig = TwigId(index >> above);
+            let inside = index & ((1 << above) - 1);
+            let node = self.live_twig(twig)?.node(&self.hasher, level, inside);
+            return node.ok_or_else(|| self.dropped(twig, "the place of a node"));
         }
         let (entries, heap) = self.twig(TwigId(index >> above))?;
         let inside = usize::try_from(index & ((1 << above) - 1)).unwrap_or(usize::MAX);
@@ -225,8 +265,10 @@ impl EntrySegment {
     /// The first difference.
     pub fn check(&self) -> Result<(), EntrySegmentError> {
         self.check_tables()?;
-        if self.is_pruned() {
-            return Ok(());
+        match self.header.content {
+            Content::Pruned => return Ok(()),
+            Content::Live => return self.check_live(),
+            Content::Whole => {}
         }
         for twig in (self.twigs().start.0..self.twigs().end.0).map(TwigId) {
             let (entries, heap) = self.verify(twig)?;
@@ -243,11 +285,87 @@ impl EntrySegment {
                 }
             }
         }
+        self.check_values()
+    }
+
+    fn check_values(&self) -> Result<(), EntrySegmentError> {
         let (_, table, _) = self.parts();
         for bytes in table {
             self.value(EntryId(read_value(bytes).entry))?;
         }
         Ok(())
+    }
+
+    /// Derives what follows from the entries that are there, and compares.
+    fn check_live(&self) -> Result<(), EntrySegmentError> {
+        for twig in (self.twigs().start.0..self.twigs().end.0).map(TwigId) {
+            let live = self.live_twig(twig)?;
+            if !live.is_whole(twig.0) || !live.is_right(&self.hasher) {
+                return Err(self.contents("a node"));
+            }
+        }
+        self.check_values()
+    }
+
+    /// A twig of live entries, verified.
+    fn live_twig(&self, twig: TwigId) -> Result<LiveTwig<'_>, EntrySegmentError> {
+        let verified = self.verified_flag(twig)?;
+        let read = LiveTwig::read(self.cut_live(twig));
+        let live = read.ok_or_else(|| self.contents("the length of a twig"))?;
+        if !verified.load(Ordering::Acquire) {
+            if !live.is_whole(twig.0) {
+                return Err(self.contents("the checksum of a twig"));
+            }
+            verified.store(true, Ordering::Release);
+        }
+        Ok(live)
+    }
+
+    /// The bytes of a twig of live entries; none if there is no such twig.
+    fn cut_live(&self, twig: TwigId) -> &[u8] {
+        let (ends, twigs) = self.live_parts();
+        let place = twig.0.checked_sub(self.header.first_twig);
+        let place = place.and_then(|place| usize::try_from(place).ok());
+        let end = |place: usize| {
+            let end = ends.get(place).copied().map(u64::from_le_bytes);
+            end.and_then(|end| usize::try_from(end).ok())
+        };
+        let cut = place.and_then(|place| {
+            let start = match place.checked_sub(1) {
+                Some(before) => end(before)?,
+                None => 0,
+            };
+            twigs.get(start..end(place)?)
+        });
+        cut.unwrap_or_default()
+    }
+
+    /// Where the twigs of live entries end, and all of them.
+    fn live_parts(&self) -> (&[[u8; END_LEN]], &[u8]) {
+        let rest = self.map.get(HEADER_LEN..).unwrap_or_default();
+        let ends = usize::try_from(self.header.twig_count).unwrap_or(0) * END_LEN;
+        let (ends, rest) = rest.split_at_checked(ends).unwrap_or_default();
+        let twigs = usize::try_from(self.header.live_bytes).unwrap_or(usize::MAX);
+        (ends.as_chunks().0, rest.get(..twigs).unwrap_or_default())
+    }
+
+    /// What is not there: dropped, or never was.
+    fn dropped(&self, twig: TwigId, what: &'static str) -> EntrySegmentError {
+        match self.earliest() {
+            Some(earliest) => EntrySegmentError::Pruned {
+                path: self.path.clone(),
+                twig,
+                earliest,
+            },
+            None => self.contents(what),
+        }
+    }
+
+    fn verified_flag(&self, twig: TwigId) -> Result<&AtomicBool, EntrySegmentError> {
+        let place = twig.0.checked_sub(self.header.first_twig);
+        let place = place.and_then(|place| usize::try_from(place).ok());
+        let verified = place.and_then(|place| self.verified.get(place));
+        verified.ok_or_else(|| self.contents("the number of a twig"))
     }
 
     fn root_of_pruned(&self, twig: TwigId) -> Result<Digest, EntrySegmentError> {
@@ -269,17 +387,9 @@ impl EntrySegment {
 
     /// Entries and heap of a twig, verified.
     fn twig(&self, twig: TwigId) -> Result<(&[u8], &[u8]), EntrySegmentError> {
-        let place = twig.0.checked_sub(self.header.first_twig);
-        let place = place.and_then(|place| usize::try_from(place).ok());
-        let verified = place.and_then(|place| self.verified.get(place));
-        let verified = verified.ok_or_else(|| self.contents("the number of a twig"))?;
-        if let Some(earliest) = self.earliest() {
-            let path = self.path.clone();
-            return Err(EntrySegmentError::Pruned {
-                path,
-                twig,
-                earliest,
-            });
+        let verified = self.verified_flag(twig)?;
+        if self.header.content != Content::Whole {
+            return Err(self.dropped(twig, "the content of the segment"));
         }
         if verified.load(Ordering::Acquire) {
             return Ok(self.cut(twig));
@@ -320,7 +430,11 @@ impl EntrySegment {
         if self.is_pruned() {
             return (&[], &[], &[]);
         }
-        let twigs = HEADER_LEN + len(self.header.twig_count, TWIG_LEN);
+        let twigs = match self.header.content {
+            Content::Live => len(self.header.twig_count, END_LEN) + len(self.header.live_bytes, 1),
+            _ => len(self.header.twig_count, TWIG_LEN),
+        };
+        let twigs = HEADER_LEN + twigs;
         let rest = self.map.get(twigs..).unwrap_or_default();
         let revived = len(self.header.revived, REVIVED_LEN);
         let (revived, rest) = rest.split_at_checked(revived).unwrap_or_default();
@@ -334,8 +448,13 @@ impl EntrySegment {
     fn check_tables(&self) -> Result<(), EntrySegmentError> {
         let (revived, table, _) = self.parts();
         let mut tables = [revived.as_flattened(), table.as_flattened()].concat();
-        if self.is_pruned() {
-            tables = self.body().to_vec();
+        match self.header.content {
+            Content::Whole => {}
+            Content::Pruned => tables = self.body().to_vec(),
+            Content::Live => {
+                let (ends, _) = self.live_parts();
+                tables = [ends.as_flattened(), &tables].concat();
+            }
         }
         let tail = self.map.last_chunk::<TAIL_LEN>();
         let stored = tail.and_then(|tail| Fields(tail).u32()).unwrap_or_default();

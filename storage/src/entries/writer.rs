@@ -2,12 +2,14 @@
 
 use super::error::EntrySegmentError;
 use super::layout::*;
+use super::live::live_twig_bytes;
+use super::opening::{OpenedTwig, TwigOpening};
 use crate::durable;
 use crate::identity::Identity;
 use crate::io::{Disk, DiskFile};
 use crc32c::{crc32c, crc32c_append};
 use qmtree_proofs::state::EntryId;
-use qmtree_proofs::{Digest, LEAF_LEN, TWIG_LEVEL};
+use qmtree_proofs::{Digest, LEAF_LEN, TWIG_LEVEL, TxNum};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -58,6 +60,7 @@ pub fn write_entry_segment(
         values: values.len() as u64,
         value_bytes: bytes.iter().map(|value| value.len() as u64).sum(),
         earliest: 0,
+        live_bytes: 0,
     };
     let path = folder.join(header.name());
     let file_len = header
@@ -71,6 +74,59 @@ pub fn write_entry_segment(
         file.append(&tables)?;
         bytes.iter().try_for_each(|value| file.append(value))?;
         file.append(&tail_bytes(crc32c(&tables), file_len))
+    })
+    .map_err(EntrySegmentError::io(&path, "write"))?;
+    Ok(path)
+}
+
+/// Writes a segment of twigs of which only the entries are there that were live at some time: each
+/// its opening, and what follows from it. Returns its path; durable on return.
+///
+/// `values` are those of all entries whose word is a hash, each with its bytes; `earliest` is the
+/// first transaction after which the state is known.
+///
+/// # Errors
+/// [`EntrySegmentError::Io`], also if the file is there already.
+pub fn write_live_segment(
+    disk: &dyn Disk,
+    folder: &Path,
+    identity: Identity,
+    first_twig: u64,
+    twigs: &[(TwigOpening, OpenedTwig)],
+    values: &[SealedValue],
+    earliest: TxNum,
+) -> Result<PathBuf, EntrySegmentError> {
+    let (table, bytes) = tables(&[], values);
+    let twigs = twigs.iter().zip(first_twig..);
+    let twigs = twigs.map(|((opening, tree), twig)| live_twig_bytes(twig, opening, tree));
+    let twigs: Vec<_> = twigs.collect();
+    let (mut ends, mut live_bytes) = (Vec::with_capacity(END_LEN * twigs.len()), 0u64);
+    for twig in &twigs {
+        live_bytes += twig.len() as u64;
+        ends.extend(live_bytes.to_le_bytes());
+    }
+    let header = Header {
+        content: Content::Live,
+        first_twig,
+        twig_count: twigs.len() as u64,
+        revived: 0,
+        values: values.len() as u64,
+        value_bytes: bytes.iter().map(|value| value.len() as u64).sum(),
+        earliest: earliest.0,
+        live_bytes,
+    };
+    let path = folder.join(header.name());
+    let file_len = header
+        .file_len()
+        .expect("the parts are in memory, so their length fits");
+    let tables_crc = crc32c_append(crc32c(&ends), &table);
+    durable::create(disk, &path, |file| {
+        file.append(&header.to_bytes(identity))?;
+        file.append(&ends)?;
+        twigs.iter().try_for_each(|twig| file.append(twig))?;
+        file.append(&table)?;
+        bytes.iter().try_for_each(|value| file.append(value))?;
+        file.append(&tail_bytes(tables_crc, file_len))
     })
     .map_err(EntrySegmentError::io(&path, "write"))?;
     Ok(path)

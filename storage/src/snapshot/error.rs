@@ -1,5 +1,6 @@
 //! Everything that can be wrong with a snapshot.
 
+use super::packed::PackError;
 use super::words::WordError;
 use crate::header::HeaderError;
 use std::io;
@@ -53,6 +54,22 @@ pub enum SnapshotError {
         path: PathBuf,
         /// The most that is unpacked.
         limit: u64,
+    },
+    /// Values that are no packed word, or too many.
+    #[error("{path}: the values of twig {twig} cannot be unpacked; fetch the file again")]
+    Packed {
+        /// The file.
+        path: PathBuf,
+        /// The twig of the state log.
+        twig: u64,
+        /// What is wrong with them.
+        source: PackError,
+    },
+    /// Values that zstd does not pack, for want of memory.
+    #[error("values of the state log cannot be packed")]
+    Unpackable {
+        /// What is wrong.
+        source: PackError,
     },
     /// What a file is to hold makes none.
     #[error("{path}: these twigs and blocks do not make a snapshot")]

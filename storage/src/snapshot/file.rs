@@ -4,10 +4,12 @@ use super::blocks::{BlockTable, SnapshotBlock};
 use super::error::SnapshotError;
 use super::header::{HEADER_LEN, SnapshotHeader};
 use super::name::{SnapshotContent, SnapshotName};
+use super::packed::unpack_word;
 use super::words::{WordError, WordFile, WordPlace, Words};
+use crate::entries::TwigOpening;
 use crate::io::{Disk, Mapped};
 use crate::tag::Tag;
-use qmtree_proofs::{Digest, PAYLOAD_LEN, TWIG_LEAVES};
+use qmtree_proofs::{Digest, LEAF_LEN, PAYLOAD_LEN, TWIG_LEAVES};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
@@ -26,8 +28,10 @@ pub struct SnapshotFile {
     path: PathBuf,
     map: Mapped,
     header: SnapshotHeader,
-    /// Twigs, or the leaves of a tail.
+    /// Twigs, or the leaves or entries of a tail.
     places: Vec<WordPlace>,
+    /// Values of each of these, in files of the state log.
+    values: Vec<WordPlace>,
     roots: Vec<Digest>,
     blocks: BlockTable,
     tags: Vec<Tag>,
@@ -82,6 +86,7 @@ impl SnapshotFile {
         }
         let Parts {
             places,
+            values,
             roots,
             blocks,
             tags,
@@ -91,12 +96,14 @@ impl SnapshotFile {
             map,
             header,
             places,
+            values,
             roots,
             blocks,
             tags,
         };
         if let Some(first) = file.header.twigs().next()
             && !file.places.is_empty()
+            && !file.header.name.content.is_state()
             && file.twig(first)?.anchor() != file.header.anchor
         {
             return Err(file.content("first anchor"));
@@ -139,19 +146,67 @@ impl SnapshotFile {
     /// # Errors
     /// [`SnapshotError::Content`] if the file has no leaves of that twig.
     pub fn twig(&self, twig: u64) -> Result<SnapshotTwig<'_>, SnapshotError> {
+        if self.header.name.content.is_state() {
+            return Err(self.content("twig"));
+        }
+        let word = self.word(&self.places, twig)?;
+        Ok(SnapshotTwig { word })
+    }
+
+    /// What a file of the state log has of a twig: its entries, of a tail those that it has, or what
+    /// [`TwigOpening`](crate::TwigOpening) reads.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Content`] if the file has nothing of that twig.
+    pub fn entries_word(&self, twig: u64) -> Result<Cow<'_, [u8]>, SnapshotError> {
+        if !self.header.name.content.is_state() {
+            return Err(self.content("twig"));
+        }
+        self.word(&self.places, twig)
+    }
+
+    /// The values of a twig of the state log, as [`put_value`](crate::put_value) writes them, each
+    /// with the place of its entry in the twig.
+    ///
+    /// Takes at most `limit` bytes of memory, and 8 MiB beside it.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Content`] if the file has no values of that twig, or has more of them.
+    pub fn values(&self, twig: u64, limit: usize) -> Result<Vec<u8>, SnapshotError> {
+        let packed = self.packed_values(twig)?;
+        if packed.is_empty() {
+            return Ok(Vec::new());
+        }
+        unpack_word(&packed, limit).map_err(|source| SnapshotError::Packed {
+            path: self.path.clone(),
+            twig,
+            source,
+        })
+    }
+
+    /// The same, packed as they are in the file.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Content`] if the file has no values of that twig.
+    pub fn packed_values(&self, twig: u64) -> Result<Cow<'_, [u8]>, SnapshotError> {
+        self.word(&self.values, twig)
+    }
+
+    fn word(&self, places: &[WordPlace], twig: u64) -> Result<Cow<'_, [u8]>, SnapshotError> {
         let place = twig.checked_sub(self.header.twigs().start);
-        let place = place.and_then(|place| self.places.get(usize::try_from(place).ok()?));
+        let place = place.and_then(|place| places.get(usize::try_from(place).ok()?));
         let place = place.ok_or_else(|| self.content("twig"))?;
-        let word = match &place.bytes {
-            Some(range) => Cow::Borrowed(self.map.get(range.clone()).unwrap_or_default()),
+        match &place.bytes {
+            Some(range) => Ok(Cow::Borrowed(
+                self.map.get(range.clone()).unwrap_or_default(),
+            )),
             None => {
                 let failed = SnapshotError::words(&self.path);
                 let limit = usize::try_from(place.len).unwrap_or(usize::MAX);
                 let file = WordFile::parse(&self.map).map_err(&failed)?;
-                file.word_at(place.offset, limit).map_err(&failed)?
+                file.word_at(place.offset, limit).map_err(&failed)
             }
-        };
-        Ok(SnapshotTwig { word })
+        }
     }
 
     /// The tags of a twig's leaves, of a tail those of its leaves; `None` if it has none of them.
@@ -215,6 +270,7 @@ impl fmt::Debug for SnapshotFile {
 #[derive(Default)]
 struct Parts {
     places: Vec<WordPlace>,
+    values: Vec<WordPlace>,
     roots: Vec<Digest>,
     blocks: BlockTable,
     tags: Vec<Tag>,
@@ -222,13 +278,16 @@ struct Parts {
 
 /// The words behind word 0 that files of a content have.
 pub(super) struct Shape {
-    /// Words of leaves.
+    content: SnapshotContent,
+    /// Words of leaves or entries.
     pub(super) leaf_words: u64,
-    /// Bytes of each.
-    pub(super) leaf_len: u64,
+    /// Bytes of all of them; of live entries the most.
+    pub(super) leaf_bytes: u64,
     pub(super) has_roots: bool,
     pub(super) has_blocks: bool,
     pub(super) has_tags: bool,
+    /// Words of values.
+    pub(super) value_words: u64,
 }
 
 impl Shape {
@@ -236,22 +295,49 @@ impl Shape {
     pub(super) fn of(header: &SnapshotHeader) -> Option<Self> {
         let SnapshotName { content, from, to } = header.name;
         let range = to.checked_sub(from)?;
-        let (leaf_words, leaf_len) = match content {
-            SnapshotContent::Execution => (range, TWIG_WORD_LEN),
+        let entry_len = LEAF_LEN as u64;
+        let (leaf_words, leaf_bytes) = match content {
+            SnapshotContent::Execution => (range, range.checked_mul(TWIG_WORD_LEN)?),
             SnapshotContent::Tail => (1, range.checked_mul(PAYLOAD_LEN as u64)?.checked_add(32)?),
             SnapshotContent::Roots | SnapshotContent::Tags => (0, 0),
+            SnapshotContent::State => (range, range.checked_mul(entry_len * TWIG_LEAVES)?),
+            SnapshotContent::StateTail => {
+                (range.div_ceil(TWIG_LEAVES), range.checked_mul(entry_len)?)
+            }
+            SnapshotContent::Live => (range, range.checked_mul(TwigOpening::MAX_LEN)?),
         };
         Some(Self {
+            content,
             leaf_words,
-            leaf_len,
-            has_roots: matches!(content, SnapshotContent::Execution | SnapshotContent::Roots),
-            has_blocks: leaf_words > 0,
+            leaf_bytes,
+            has_roots: matches!(
+                content,
+                SnapshotContent::Execution | SnapshotContent::Roots | SnapshotContent::State
+            ),
+            has_blocks: matches!(content, SnapshotContent::Execution | SnapshotContent::Tail),
             has_tags: matches!(content, SnapshotContent::Tail | SnapshotContent::Tags),
+            value_words: if content.is_state() { leaf_words } else { 0 },
         })
+    }
+
+    /// True if the word of leaves at a place may have so many bytes.
+    pub(super) fn fits(&self, place: u64, len: u64) -> bool {
+        let whole = match self.content {
+            SnapshotContent::Live => return len <= TwigOpening::MAX_LEN,
+            SnapshotContent::StateTail => LEAF_LEN as u64 * TWIG_LEAVES,
+            _ => return self.leaf_bytes == len * self.leaf_words,
+        };
+        let rest = self.leaf_bytes.saturating_sub(place.saturating_mul(whole));
+        len == rest.min(whole)
     }
 
     fn tables(&self) -> u64 {
         u64::from(self.has_roots) + u64::from(self.has_blocks) + u64::from(self.has_tags)
+    }
+
+    fn words(&self) -> Option<u64> {
+        let words = self.leaf_words.checked_add(self.value_words)?;
+        words.checked_add(1 + self.tables())
     }
 }
 
@@ -284,22 +370,27 @@ fn read_frame(path: &Path, bytes: &[u8]) -> Result<(SnapshotHeader, Parts), Snap
     let first = reader.next_word(HEADER_LEN).map_err(&words)?;
     let header = SnapshotHeader::read(path, &first.ok_or_else(|| bad("header"))?)?;
     let shape = Shape::of(&header).ok_or_else(|| bad("range"))?;
-    if shape.leaf_words.checked_add(1 + shape.tables()) != Some(file.word_count()) {
+    if shape.words() != Some(file.word_count()) {
         return Err(bad("number of words"));
     }
     let limit = MAX_RATIO.saturating_mul(bytes.len() as u64);
-    let leaves = shape.leaf_words.checked_mul(shape.leaf_len);
-    if leaves.is_none_or(|leaves| leaves > limit) {
-        return Err(SnapshotError::Ratio {
-            path: path.to_owned(),
-            limit: MAX_RATIO,
-        });
+    let too_long = || SnapshotError::Ratio {
+        path: path.to_owned(),
+        limit: MAX_RATIO,
+    };
+    if shape.content != SnapshotContent::Live && shape.leaf_bytes > limit {
+        return Err(too_long());
     }
-    let mut parts = Parts::default();
-    for _ in 0..shape.leaf_words {
+    let (mut parts, mut sum) = (Parts::default(), 0_u64);
+    for at in 0..shape.leaf_words {
         let place = reader.skip_word().map_err(&words)?;
-        let place = place.filter(|place| place.len == shape.leaf_len);
-        parts.places.push(place.ok_or_else(|| bad("twig"))?);
+        let place = place.filter(|place| shape.fits(at, place.len));
+        let place = place.ok_or_else(|| bad("twig"))?;
+        sum = sum.saturating_add(place.len);
+        parts.places.push(place);
+    }
+    if sum > limit {
+        return Err(too_long());
     }
     let mut tables = Tables {
         path,
@@ -325,6 +416,12 @@ fn read_frame(path: &Path, bytes: &[u8]) -> Result<(SnapshotHeader, Parts), Snap
     }
     if tables.crc != header.tables_crc {
         return Err(bad("checksum of roots, blocks and tags"));
+    }
+    for _ in 0..shape.value_words {
+        let place = tables.reader.skip_word().map_err(&words)?;
+        // Packed already: patterns over that are not ours.
+        let place = place.filter(|place| place.len <= bytes.len() as u64);
+        parts.values.push(place.ok_or_else(|| bad("values"))?);
     }
     Ok((header, parts))
 }

@@ -3,6 +3,7 @@
 use super::name::{SnapshotContent, SnapshotName};
 use crate::header::{FIELDS_AT, HeaderError, HeaderKind};
 use crate::identity::Identity;
+use qmtree_proofs::state::Compaction;
 use qmtree_proofs::{Digest, Head, TWIG_LEAVES};
 use std::ops::Range;
 use std::path::Path;
@@ -13,8 +14,9 @@ const KIND: HeaderKind<HEADER_LEN> = HeaderKind {
     magic: "QMSNAPSH",
     version: 1,
 };
-/// The log that these files are of. The state log will be 2.
+/// The log that a file is of.
 const LOG_EXECUTION: u8 = 1;
+const LOG_STATE: u8 = 2;
 
 /// What a snapshot file says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,25 +34,47 @@ pub struct SnapshotHeader {
     /// Hash of the last leaf.
     pub end: Digest,
     /// The head of the log that ends with this file. It says what the file was made for, and is
-    /// compared with what follows from the leaves, never trusted.
+    /// compared with what follows from the leaves, never trusted. In files of the state log that of
+    /// an empty log.
     pub head: Head,
-    /// crc32c of all words behind the leaves, one after the other.
+    /// crc32c of all words behind the leaves or entries, one after the other; values, which have
+    /// checksums of their own, are left out.
     pub tables_crc: u32,
+    /// The rule of compaction of the database, in files of the state log. No head binds it: under
+    /// another one the next blocks have other roots.
+    pub compaction: Compaction,
 }
 
 impl SnapshotHeader {
+    /// The header of a file of the state log, which follows from its name.
+    #[must_use]
+    pub fn of_state(identity: Identity, compaction: Compaction, name: SnapshotName) -> Self {
+        Self {
+            identity,
+            name,
+            first_block: 0,
+            block_count: 0,
+            anchor: [0; 32],
+            end: [0; 32],
+            head: Head::empty(identity.chain_id, identity.profile, identity.scheme),
+            tables_crc: 0,
+            compaction,
+        }
+    }
+
     pub(super) fn to_bytes(self) -> [u8; HEADER_LEN] {
         let SnapshotName { content, from, to } = self.name;
         let numbers = [from, to, self.first_block, self.block_count].map(u64::to_le_bytes);
         KIND.to_bytes(
             self.identity,
             &[
-                &[LOG_EXECUTION, content.id(), 0, 0, 0, 0, 0, 0],
+                &[log_of(content), content.id(), 0, 0, 0, 0, 0, 0],
                 numbers.as_flattened(),
                 &self.anchor,
                 &self.end,
                 &self.head.to_bytes(),
                 &self.tables_crc.to_le_bytes(),
+                &[self.compaction.entries_per_key()],
             ],
         )
     }
@@ -83,6 +107,7 @@ impl SnapshotHeader {
                 end: *fields.bytes()?,
                 head: Head::from_bytes(fields.bytes::<{ Head::ENCODED_LEN }>()?).ok()?,
                 tables_crc: fields.u32()?,
+                compaction: Compaction::new(fields.u8()?),
             })
         };
         let header = read().ok_or_else(|| bad(fields_at))?;
@@ -107,12 +132,18 @@ impl SnapshotHeader {
         let Some(leaves) = self.checked_leaves() else {
             return Some(32);
         };
+        if name.content.is_state() {
+            return self.first_misfit_of_state(&leaves);
+        }
         let whole = |leaf: u64| leaf.is_multiple_of(TWIG_LEAVES);
         let twigs = leaves.end - leaves.start;
         let fits = match name.content {
             SnapshotContent::Tail => whole(leaves.start) && twigs <= TWIG_LEAVES,
             _ => true,
         };
+        if self.compaction != Compaction::OFF {
+            return Some(230);
+        }
         let same = head.chain_id == self.identity.chain_id
             && head.profile == self.identity.profile
             && head.scheme == self.identity.scheme;
@@ -133,7 +164,23 @@ impl SnapshotHeader {
         }
     }
 
-    /// The leaves of the file, or those that its roots or tags stand for.
+    fn first_misfit_of_state(&self, entries: &Range<u64>) -> Option<usize> {
+        let plain = Self {
+            tables_crc: self.tables_crc,
+            ..Self::of_state(self.identity, self.compaction, self.name)
+        };
+        let from_start = self.name.content != SnapshotContent::Live || entries.start == 0;
+        if !entries.start.is_multiple_of(TWIG_LEAVES) || !from_start {
+            Some(32)
+        } else if plain != *self {
+            Some(48)
+        } else {
+            None
+        }
+    }
+
+    /// The leaves of the file, or those that its roots or tags stand for; of the state log, its
+    /// entries.
     #[must_use]
     pub fn leaves(&self) -> Range<u64> {
         self.checked_leaves().unwrap_or_default()
@@ -144,16 +191,23 @@ impl SnapshotHeader {
         if from >= to {
             return None;
         }
-        match content {
-            SnapshotContent::Tail => Some(from..to),
-            _ => Some(from.checked_mul(TWIG_LEAVES)?..to.checked_mul(TWIG_LEAVES)?),
+        match content.is_tail() {
+            true => Some(from..to),
+            false => Some(from.checked_mul(TWIG_LEAVES)?..to.checked_mul(TWIG_LEAVES)?),
         }
     }
 
-    /// The twigs of the file; of a tail, the one that it is the front of.
+    /// The twigs of the file; of a tail, the one that it is the front of, or ends with.
     #[must_use]
     pub fn twigs(&self) -> Range<u64> {
         let leaves = self.leaves();
         leaves.start / TWIG_LEAVES..leaves.end.div_ceil(TWIG_LEAVES)
+    }
+}
+
+fn log_of(content: SnapshotContent) -> u8 {
+    match content.is_state() {
+        true => LOG_STATE,
+        false => LOG_EXECUTION,
     }
 }

@@ -5,6 +5,9 @@
 //! v1.0-qmtree-execution.64-96.seg       twigs 64..96
 //! v1.0-qmtree-tail.196608-197000.seg    the leaves behind the last whole twig
 //! v1.0-qmtree-roots.0-64.seg            roots alone, to start from or to keep
+//! v1.0-qmtree-state.0-64.seg            twigs of the state log: every entry, and the values
+//! v1.0-qmtree-live.0-100.seg            or what is live of them: entries, values, other nodes
+//! v1.0-qmtree-statetail.204800-205000.seg    the entries behind them
 //! v1.0-qmtree-manifest.1.note           a head, and BLAKE3 of each file; signed, or not
 //! ```
 //!
@@ -42,4 +45,4 @@ pub use marker::{IMPORT_FILE, begin_import, end_import};
 pub use name::{SnapshotContent, SnapshotName};
 pub use packed::{PackError, pack_word, unpack_word};
 pub use receive::{has_file, receive_file};
-pub use writer::{LeafSink, SnapshotParts, write_snapshot};
+pub use writer::{LeafSink, SnapshotParts, write_snapshot, write_state_snapshot};

@@ -16,10 +16,36 @@ pub enum SnapshotContent {
     Tail = 3,
     /// What finds the leaves of whole twigs by their transactions; nothing that they commit to.
     Tags = 4,
+    /// Whole twigs of the state log: every entry, and the values.
+    State = 5,
+    /// The entries behind the last whole twig of the state log that is in files, and the values.
+    StateTail = 6,
+    /// What is live once the whole twigs of the state log are full: entries and values, and the
+    /// nodes over all else.
+    Live = 7,
 }
 
 impl SnapshotContent {
-    const ALL: [Self; 4] = [Self::Execution, Self::Roots, Self::Tail, Self::Tags];
+    const ALL: [Self; 7] = [
+        Self::Execution,
+        Self::Roots,
+        Self::Tail,
+        Self::Tags,
+        Self::State,
+        Self::StateTail,
+        Self::Live,
+    ];
+
+    /// True for files of the state log, whose ranges count entries where others count leaves.
+    #[must_use]
+    pub fn is_state(self) -> bool {
+        matches!(self, Self::State | Self::StateTail | Self::Live)
+    }
+
+    /// True if the range in the name counts leaves or entries, and not twigs.
+    pub(super) fn is_tail(self) -> bool {
+        matches!(self, Self::Tail | Self::StateTail)
+    }
 
     pub(super) fn id(self) -> u8 {
         self as u8
@@ -35,6 +61,9 @@ impl SnapshotContent {
             Self::Roots => "qmtree-roots",
             Self::Tail => "qmtree-tail",
             Self::Tags => "qmtree-tags",
+            Self::State => "qmtree-state",
+            Self::StateTail => "qmtree-statetail",
+            Self::Live => "qmtree-live",
         }
     }
 }
@@ -47,9 +76,9 @@ impl SnapshotContent {
 pub struct SnapshotName {
     /// What the file holds.
     pub content: SnapshotContent,
-    /// Its first twig; of a tail, its first leaf.
+    /// Its first twig; of a tail, its first leaf or entry.
     pub from: u64,
-    /// What its last twig, or leaf, lies before. Larger than `from`.
+    /// What its last twig, or leaf or entry, lies before. Larger than `from`.
     pub to: u64,
 }
 

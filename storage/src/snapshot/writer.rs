@@ -5,17 +5,19 @@ use super::error::SnapshotError;
 use super::file::Shape;
 use super::header::{HEADER_LEN, SnapshotHeader};
 use super::manifest::ManifestEntry;
-use super::name::SnapshotContent;
+use super::name::{SnapshotContent, SnapshotName};
 use super::words::WordLayout;
 use crate::durable;
+use crate::identity::Identity;
 use crate::io::{Disk, DiskFile};
 use crate::tag::Tag;
 use crc32c::crc32c_append;
+use qmtree_proofs::state::Compaction;
 use qmtree_proofs::{Digest, PAYLOAD_LEN};
 use std::io;
 use std::path::Path;
 
-/// Takes the leaves of a snapshot file, twig by twig, while it is written.
+/// Takes the leaves or entries of a snapshot file, twig by twig, while it is written.
 pub struct LeafSink<'a> {
     file: &'a mut dyn DiskFile,
     digest: &'a mut blake3::Hasher,
@@ -38,7 +40,11 @@ impl LeafSink<'_> {
         self.word(&parts)
     }
 
-    fn word(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+    /// Appends a word of one of the lengths that were announced.
+    ///
+    /// # Errors
+    /// The disk's; [`io::ErrorKind::InvalidInput`] if it has another length.
+    pub fn word(&mut self, parts: &[&[u8]]) -> io::Result<()> {
         let len = parts.iter().map(|part| part.len() as u64).sum();
         let prefix = self.layout.prefix(len);
         let prefix = prefix.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
@@ -91,16 +97,59 @@ pub fn write_snapshot<E: From<SnapshotError>>(
     parts: &SnapshotParts<'_>,
     leaves: impl FnOnce(&mut LeafSink<'_>) -> Result<(), E>,
 ) -> Result<ManifestEntry, E> {
-    let name = parts.header.name;
+    let path = folder.join(parts.header.name.to_string());
+    let unwritable = || SnapshotError::Unwritable { path: path.clone() };
+    let (header, words) = words(parts).ok_or_else(unwritable)?;
+    let lengths = leaf_lengths(&header).chain(words.iter().map(|word| word.len() as u64));
+    write_words(disk, folder, &header, lengths, |sink| {
+        leaves(sink)?;
+        let tables = words.iter().try_for_each(|word| sink.word(&[word]));
+        tables.map_err(|source| SnapshotError::io(&path, "write")(source).into())
+    })
+}
+
+/// Writes a file of the state log likewise. `lengths` are those of all words behind word 0, which
+/// `words` gives it in this order: those of entries, the roots if it has any, those of values.
+///
+/// # Errors
+/// As [`write_snapshot`].
+pub fn write_state_snapshot<E: From<SnapshotError>>(
+    disk: &dyn Disk,
+    folder: &Path,
+    (identity, compaction): (Identity, Compaction),
+    name: SnapshotName,
+    roots: &[Digest],
+    lengths: &[u64],
+    words: impl FnOnce(&mut LeafSink<'_>) -> Result<(), E>,
+) -> Result<ManifestEntry, E> {
+    let header = SnapshotHeader {
+        tables_crc: crc32c_append(0, roots.as_flattened()),
+        ..SnapshotHeader::of_state(identity, compaction, name)
+    };
+    let path = folder.join(name.to_string());
+    let same = SnapshotHeader::read(Path::new(""), &header.to_bytes());
+    if !same.is_ok_and(|same| same == header) {
+        return Err(SnapshotError::Unwritable { path }.into());
+    }
+    write_words(disk, folder, &header, lengths.iter().copied(), words)
+}
+
+/// Writes a file of word 0 and words of these lengths.
+fn write_words<E: From<SnapshotError>>(
+    disk: &dyn Disk,
+    folder: &Path,
+    header: &SnapshotHeader,
+    lengths: impl Iterator<Item = u64>,
+    words: impl FnOnce(&mut LeafSink<'_>) -> Result<(), E>,
+) -> Result<ManifestEntry, E> {
+    let name = header.name;
     let path = folder.join(name.to_string());
     if disk.exists(&path) {
         return Err(SnapshotError::Exists { path }.into());
     }
-    let unwritable = || SnapshotError::Unwritable { path: path.clone() };
-    let (header, words) = words(parts).ok_or_else(unwritable)?;
-    let lengths = std::iter::once(HEADER_LEN as u64).chain(leaf_lengths(&header));
-    let lengths = lengths.chain(words.iter().map(|word| word.len() as u64));
-    let layout = WordLayout::new(lengths).map_err(|_| unwritable())?;
+    let lengths = std::iter::once(HEADER_LEN as u64).chain(lengths);
+    let layout = WordLayout::new(lengths);
+    let layout = layout.map_err(|_| SnapshotError::Unwritable { path: path.clone() })?;
     let mut digest = blake3::Hasher::new();
     let mut failed = None;
     let written = durable::create(disk, &path, |file| {
@@ -112,11 +161,11 @@ pub fn write_snapshot<E: From<SnapshotError>>(
         };
         sink.append(&[layout.head()])?;
         sink.word(&[&header.to_bytes()])?;
-        if let Err(error) = leaves(&mut sink) {
+        if let Err(error) = words(&mut sink) {
             failed = Some(error);
             return Err(io::ErrorKind::Other.into());
         }
-        words.iter().try_for_each(|word| sink.word(&[word]))
+        Ok(())
     });
     if let Some(error) = failed {
         return Err(error);
@@ -169,7 +218,8 @@ fn words(parts: &SnapshotParts<'_>) -> Option<(SnapshotHeader, Vec<Vec<u8>>)> {
 
 /// Lengths of the words of leaves.
 fn leaf_lengths(header: &SnapshotHeader) -> impl Iterator<Item = u64> {
-    let shape = Shape::of(header).map(|shape| (shape.leaf_words, shape.leaf_len));
-    let (count, len) = shape.unwrap_or_default();
-    (0..count).map(move |_| len)
+    let shape = Shape::of(header).map(|shape| (shape.leaf_words, shape.leaf_bytes));
+    let (count, bytes) = shape.unwrap_or_default();
+    // They are of one length.
+    (0..count).map(move |_| bytes / count.max(1))
 }
