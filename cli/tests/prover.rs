@@ -164,12 +164,12 @@ fn a_proof_by_re_execution_is_verified_for_what_is_expected() {
         .says("trust class none, which the policy does not accept");
     let valid = run(&["--accept", "none"]).exits(0);
     prints(&valid, "VALID exec proof, trust class none");
-    run(&["--accept", "none", "--blocks", "207-209"]).exits(0);
+    run(&["--accept", "none", "--blocks", "207..209"]).exits(0);
     let verdict = run(&["--accept", "none", "--json"]).exits(0).json();
     assert_eq!(verdict["valid"], true);
     assert_eq!(verdict["publicInputs"], *inputs);
     // Off by one at either end, another parent, another program.
-    for blocks in ["206-209", "208-209", "207-208", "207-210"] {
+    for blocks in ["206..209", "208..209", "207..208", "207..210"] {
         let ran = run(&["--accept", "none", "--blocks", blocks]).exits(1);
         ran.says("INVALID");
     }

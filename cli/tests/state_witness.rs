@@ -59,6 +59,41 @@ fn a_range_is_exported_inspected_and_verified() {
     let after: Value = serde_json::from_slice(&space.read("after.json")).unwrap();
     assert_eq!(line["headAfter"], after);
 
+    // The program of a prover takes the same file.
+    let replayed = space.ok(&["replay", "--json", "range.qmw"]).json();
+    let before: Value = serde_json::from_slice(&space.read("before.json")).unwrap();
+    assert_eq!(replayed["publicInputs"]["headBefore"], before);
+    assert_eq!(replayed["publicInputs"]["headAfter"], after);
+    assert_eq!(replayed["publicInputs"]["witness"], "state");
+    assert_eq!(replayed["blocks"].as_array().unwrap().len(), 20);
+    let prove = [
+        "prove-range",
+        "--backend",
+        "exec",
+        "-o",
+        "p.seg",
+        "range.qmw",
+    ];
+    space.ok(&prove);
+    let accept = [
+        "verify-range",
+        "--accept",
+        "none",
+        "--blocks",
+        "100..119",
+        "p.seg",
+    ];
+    let accept = [&accept[..], &genesis].concat();
+    space.ok(&[&accept[..], &["--head", "before.json"]].concat());
+    let refused = space.run(&[&accept[..], &["--head", "after.json"]].concat());
+    refused.exits(1).says("the head before");
+    let twice = space.run(&["replay", "range.qmw", "range.qmw"]).exits(2);
+    twice.says("comes alone");
+    let told = space
+        .run(&["replay", "--trace", "full", "range.qmw"])
+        .exits(2);
+    told.says("brings all that with it");
+
     // Another head before or after, and bytes that were changed.
     let wrong = ["witness", "verify", "range.qmw", "--head", "after.json"];
     let refused = space.run(&[&wrong[..], &genesis].concat());

@@ -1,6 +1,6 @@
 //! `qm prove-range`: a proof about a range of blocks, by a backend.
 
-use super::input::RangeArguments;
+use super::input::{Executed, RangeArguments};
 use super::report::{InputsJson, say_inputs};
 use super::{WorkerArguments, of_backend};
 use crate::error::CliError;
@@ -8,9 +8,8 @@ use crate::files::write;
 use crate::output::{json, say};
 use alloy_primitives::B256;
 use clap::{Args, ValueEnum};
-use qmtree_execution_adapter::{PROGRAM_VERSION, RangeInput, execute_range};
-use qmtree_kernels::Hasher;
-use qmtree_proofs::statement::{Program, PublicInputs};
+use qmtree_execution_adapter::PROGRAM_VERSION;
+use qmtree_proofs::statement::{BlockRecord, Program, PublicInputs};
 use qmtree_provers::{
     BackendInfo, Control, Envelope, ExecBackend, MockBackend, ProcessBackend, ProofArtifact,
     ProveRequest, ProverBackend, RangeProgram, Statement, Trust, VerifierBackend,
@@ -118,10 +117,14 @@ impl ProveRange {
         let info = prover.info().map_err(&failed)?;
         let program = Program::new(PROGRAM_VERSION, name, info.program_id);
         let input = self.range.read(program)?;
-        let output = execute(&input)?;
+        let Executed {
+            public_inputs,
+            records,
+            ..
+        } = input.execute()?;
         let statement = Statement {
             program_id: info.program_id,
-            digest: output.0.digest(),
+            digest: public_inputs.digest(),
         };
         let control = Control::timeout(Duration::from_secs(self.timeout));
         let bytes = input.to_bytes();
@@ -139,14 +142,21 @@ impl ProveRange {
             checked.map_err(&failed)?;
             trust = verifier.info().trust;
         }
-        let file_bytes = self.write(output.0, output.1, envelope.clone())?;
-        self.report(&info, &envelope, trust, &output.0, proving_ms, file_bytes)
+        let file_bytes = self.write(public_inputs, records, envelope.clone())?;
+        self.report(
+            &info,
+            &envelope,
+            trust,
+            &public_inputs,
+            proving_ms,
+            file_bytes,
+        )
     }
 
     fn write(
         &self,
         inputs: PublicInputs,
-        blocks: Vec<qmtree_proofs::statement::BlockRecord>,
+        blocks: Vec<BlockRecord>,
         envelope: Envelope,
     ) -> Result<usize, CliError> {
         let artifact = ProofArtifact::new(inputs, blocks, envelope);
@@ -194,14 +204,4 @@ impl ProveRange {
             envelope.proof().len()
         ))
     }
-}
-
-fn execute(
-    input: &RangeInput,
-) -> Result<(PublicInputs, Vec<qmtree_proofs::statement::BlockRecord>), CliError> {
-    let hasher = Hasher::new(input.edge.head().profile);
-    let output = execute_range(input, hasher).map_err(|source| CliError::Range {
-        source: Box::new(source),
-    })?;
-    Ok((output.public_inputs, output.tree.records().to_vec()))
 }

@@ -7,8 +7,7 @@ use crate::files::write;
 use crate::output::{json, say};
 use alloy_primitives::B256;
 use clap::Args;
-use qmtree_execution_adapter::{PROGRAM_VERSION, execute_range};
-use qmtree_kernels::Hasher;
+use qmtree_execution_adapter::PROGRAM_VERSION;
 use qmtree_proofs::statement::Program;
 use qmtree_provers::RangeProgram;
 use serde::Serialize;
@@ -56,26 +55,20 @@ impl Replay {
         let id = self.program_id.unwrap_or_else(RangeProgram::id);
         let program = Program::new(PROGRAM_VERSION, &self.name, id);
         let input = self.range.read(program)?;
-        let hasher = Hasher::new(input.edge.head().profile);
-        let output = execute_range(&input, hasher).map_err(|source| CliError::Range {
-            source: Box::new(source),
-        })?;
+        let output = input.execute()?;
         if let Some(path) = &self.write_input {
             write(path, &input.to_bytes())?;
         }
         if self.json {
             return json(&Line {
                 public_inputs: InputsJson::new(&output.public_inputs),
-                blocks: BlockJson::all(output.tree.records()),
+                blocks: BlockJson::all(&output.records),
             });
         }
         for block in &output.blocks {
             say(format_args!(
                 "block {}: {} gas, {} leaves, state root {}",
-                block.block_number,
-                block.gas_used,
-                block.leaves.len(),
-                block.post_state_root
+                block.number, block.gas_used, block.leaves, block.state_root
             ))?;
         }
         say_inputs(&output.public_inputs)

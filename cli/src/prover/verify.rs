@@ -4,6 +4,7 @@ use super::input::read_rules;
 use super::report::{BlockJson, InputsJson};
 use super::{WorkerArguments, of_backend};
 use crate::error::CliError;
+use crate::fetch::BlockRange;
 use crate::files::{read_artifact, read_head};
 use crate::output::{print_note, say};
 use alloy_primitives::B256;
@@ -41,9 +42,9 @@ pub(crate) struct VerifyRange {
     /// The range starts an empty log of the chain with this id.
     #[arg(long, value_name = "CHAIN_ID", conflicts_with = "head")]
     empty: Option<u64>,
-    /// The blocks that the proof has to cover, the last one included: 100-120, or 100 alone.
-    #[arg(long, value_name = "FIRST-LAST", value_parser = parse_blocks)]
-    blocks: Option<(u64, u64)>,
+    /// The blocks that the proof has to cover: FROM..TO with both ends, or one number.
+    #[arg(long, value_name = "FROM..TO")]
+    blocks: Option<BlockRange>,
     /// Hash of the block before the first.
     #[arg(long, value_name = "HASH")]
     parent_hash: Option<B256>,
@@ -167,9 +168,10 @@ impl VerifyRange {
                 return Err(CliError::Usage { what });
             }
         };
-        let (first_block, last_block) = self
-            .blocks
-            .unwrap_or((inputs.first_block, inputs.last_block));
+        let (first_block, last_block) = match &self.blocks {
+            Some(blocks) => blocks.numbers().into_inner(),
+            None => (inputs.first_block, inputs.last_block),
+        };
         Ok(Expected {
             chain_id: head_before.chain_id,
             rules,
@@ -231,12 +233,4 @@ impl VerifyRange {
 
 fn parse_trust(text: &str) -> Result<Trust, String> {
     Trust::from_name(text).ok_or_else(|| "expected hardware, external or none".to_owned())
-}
-
-fn parse_blocks(text: &str) -> Result<(u64, u64), String> {
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    match (first.parse(), last.parse()) {
-        (Ok(first), Ok(last)) if first <= last => Ok((first, last)),
-        _ => Err("expected FIRST-LAST, such as 100-120".to_owned()),
-    }
 }
