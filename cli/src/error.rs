@@ -138,13 +138,13 @@ pub(crate) enum CliError {
     #[error("{path}", path = path.display())]
     BadWitness {
         path: PathBuf,
-        source: StateWitnessError,
+        source: Box<StateWitnessError>,
     },
     /// A witness does not hold.
     #[error("{path}: INVALID", path = path.display())]
     InvalidWitness {
         path: PathBuf,
-        source: StateWitnessError,
+        source: Box<StateWitnessError>,
     },
     /// A witness of something else.
     #[error("{path}: INVALID: {what}", path = path.display())]
@@ -156,7 +156,7 @@ pub(crate) enum CliError {
     #[error("{path}", path = path.display())]
     WitnessState {
         path: PathBuf,
-        source: WitnessStateError,
+        source: Box<WitnessStateError>,
     },
     /// State tests failed.
     #[error("{failed} state tests failed")]

@@ -7,7 +7,7 @@
 )]
 
 use alloy_primitives::{B256, Bytes};
-use qmtree_execution_adapter::engine::{WitnessedBlock, read_witness_file};
+use qmtree_execution_adapter::engine::{ChainGenesis, WitnessedBlock, read_witness_file};
 use qmtree_execution_adapter::{
     NoTracer, PROGRAM_VERSION, RangeBlock, RangeError, RangeInput, RangeOutput, StatelessInput,
     StatelessOutput, TraceMode, execute_range, execute_range_bytes, execute_stateless,
@@ -15,13 +15,16 @@ use qmtree_execution_adapter::{
 use qmtree_proofs::statement::{LogEdge, Program, PublicInputs, StatementError, WitnessKind};
 use qmtree_proofs::{Blake3, Head, Keccak256, MemoryLog, Profile, Scheme, TreeHasher, TxNum};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// Three blocks of mainnet around the Homestead fork.
-const OWN: [&str; 3] = ["mainnet-1149999", "mainnet-1150000", "mainnet-1150001"];
+/// Three blocks of the development chain, around the fork to Osaka.
+const OWN: [u64; 3] = [207, 208, 209];
 
-fn own(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/witness");
-    folder.join(format!("{name}.json.zst"))
+fn own(number: u64) -> WitnessedBlock {
+    let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata");
+    let genesis = ChainGenesis::read(&testdata.join("devchain/genesis.json")).unwrap();
+    let path = testdata.join(format!("witness/devchain-{number}.json"));
+    read_witness_file(&path, Some(&Arc::new(genesis.chain))).unwrap()
 }
 
 /// A file of `QMTREE_DATA`, if that is set.
@@ -61,8 +64,12 @@ fn empty(chain_id: u64) -> LogEdge {
     LogEdge::empty(chain_id, Profile::Keccak256, Scheme::ReadSet1)
 }
 
-fn homestead() -> Vec<WitnessedBlock> {
-    OWN.iter().map(|name| read(&own(name))).collect()
+fn osaka() -> Vec<WitnessedBlock> {
+    OWN.into_iter().map(own).collect()
+}
+
+fn chain_id(files: &[WitnessedBlock]) -> u64 {
+    files[0].prepared.chain.chain_id()
 }
 
 fn run(input: &RangeInput) -> Result<RangeOutput, RangeError> {
@@ -89,16 +96,16 @@ fn log_of(files: &[WitnessedBlock]) -> (MemoryLog<Keccak256>, Vec<StatelessOutpu
 
 #[test]
 fn a_range_leads_where_its_blocks_lead_one_by_one() {
-    let files = homestead();
-    let output = run(&input(&files, empty(1))).unwrap();
+    let files = osaka();
+    let output = run(&input(&files, empty(chain_id(&files)))).unwrap();
     let (log, alone) = log_of(&files);
     assert_eq!(output.blocks, alone);
     let inputs = output.public_inputs;
-    assert_eq!(inputs.head_after, log.head(1, Scheme::ReadSet1, 1_150_001));
     assert_eq!(
-        (inputs.first_block, inputs.last_block),
-        (1_149_999, 1_150_001)
+        inputs.head_after,
+        log.head(chain_id(&files), Scheme::ReadSet1, 209)
     );
+    assert_eq!((inputs.first_block, inputs.last_block), (207, 209));
     assert_eq!(inputs.parent_hash, alone[0].parent_hash);
     assert_eq!(inputs.last_block_hash, alone[2].block_hash);
     assert_eq!(inputs.chain_state_before, alone[0].pre_state.root());
@@ -108,7 +115,7 @@ fn a_range_leads_where_its_blocks_lead_one_by_one() {
     assert_eq!(inputs.claims, 0);
     assert_eq!(inputs.program, program());
     inputs.check_blocks(output.tree.records()).unwrap();
-    // The first of them is the last block of Frontier.
+    // The first of them is the last block of Prague.
     let specs: Vec<u8> = output
         .tree
         .records()
@@ -120,9 +127,13 @@ fn a_range_leads_where_its_blocks_lead_one_by_one() {
 
 #[test]
 fn ranges_chain_through_the_edge_of_the_log() {
-    let files = homestead();
-    let whole = run(&input(&files, empty(1))).unwrap().public_inputs;
-    let first = run(&input(&files[..1], empty(1))).unwrap().public_inputs;
+    let files = osaka();
+    let whole = run(&input(&files, empty(chain_id(&files))))
+        .unwrap()
+        .public_inputs;
+    let first = run(&input(&files[..1], empty(chain_id(&files))))
+        .unwrap()
+        .public_inputs;
     let (log, _) = log_of(&files[..1]);
     let count = log.leaf_count();
     let last = TxNum(count - 1);
@@ -137,15 +148,12 @@ fn ranges_chain_through_the_edge_of_the_log() {
     // A log that does not end with the block before.
     let error = run(&input(&files[2..], edge)).unwrap_err();
     assert!(error.is_invalid_block());
-    assert_eq!(
-        error.to_string(),
-        "the number of a block is 1150001, not 1150000"
-    );
+    assert_eq!(error.to_string(), "the number of a block is 209, not 208");
 }
 
 fn statement_error(blocks: &[&WitnessedBlock]) -> StatementError {
-    let blocks: Vec<WitnessedBlock> = blocks.iter().map(|block| (*block).clone()).collect();
-    match run(&input(&blocks, empty(1))) {
+    let files: Vec<WitnessedBlock> = blocks.iter().map(|block| (*block).clone()).collect();
+    match run(&input(&files, empty(chain_id(&files)))) {
         Err(RangeError::Statement(error)) => error,
         other => panic!("{other:?}"),
     }
@@ -153,7 +161,7 @@ fn statement_error(blocks: &[&WitnessedBlock]) -> StatementError {
 
 #[test]
 fn blocks_that_are_left_out_repeated_or_out_of_order_are_refused() {
-    let files = homestead();
+    let files = osaka();
     let [a, b, c] = [&files[0], &files[1], &files[2]];
     for blocks in [&[a, c][..], &[a, a], &[a, b, b], &[b, a], &[a, c, b]] {
         let error = statement_error(blocks);
@@ -163,7 +171,7 @@ fn blocks_that_are_left_out_repeated_or_out_of_order_are_refused() {
 }
 
 fn statement_error_of_none(files: &[WitnessedBlock]) -> StatementError {
-    let mut input = input(files, empty(1));
+    let mut input = input(files, empty(chain_id(files)));
     input.blocks.clear();
     match run(&input) {
         Err(RangeError::Statement(error)) => error,
@@ -173,24 +181,27 @@ fn statement_error_of_none(files: &[WitnessedBlock]) -> StatementError {
 
 #[test]
 fn logs_of_another_scheme_or_chain_are_refused() {
-    let files = homestead();
-    let edge = LogEdge::empty(1, Profile::Keccak256, Scheme::StateRoot1);
+    let files = osaka();
+    let edge = LogEdge::empty(chain_id(&files), Profile::Keccak256, Scheme::StateRoot1);
     let error = run(&input(&files, edge)).unwrap_err().to_string();
     assert!(error.contains("leaves of scheme state-root/1"), "{error}");
     let error = run(&input(&files, empty(5))).unwrap_err().to_string();
     assert_eq!(
         error,
-        "the log is one of chain 5, and the blocks are of chain 1"
+        format!(
+            "the log is one of chain 5, and the blocks are of chain {}",
+            chain_id(&files)
+        )
     );
 }
 
 #[test]
 fn the_program_gets_there_from_bytes_in_each_profile_and_mode() {
-    let files = homestead();
+    let files = osaka();
     let mut digests = Vec::new();
     for profile in Profile::ALL {
         for mode in [TraceMode::Outcome, TraceMode::Full, TraceMode::Flat] {
-            let edge = LogEdge::empty(1, profile, Scheme::ReadSet1);
+            let edge = LogEdge::empty(chain_id(&files), profile, Scheme::ReadSet1);
             let mut input = input(&files, edge);
             input.mode = mode;
             let bytes = Bytes::from(input.to_bytes());
@@ -212,8 +223,8 @@ fn the_program_gets_there_from_bytes_in_each_profile_and_mode() {
 
 #[test]
 fn input_is_refused_or_leads_to_the_same_statement_or_to_another_one() {
-    let files = homestead();
-    let bytes = input(&files[..1], empty(1)).to_bytes();
+    let files = osaka();
+    let bytes = input(&files[..1], empty(chain_id(&files))).to_bytes();
     let good = execute_range_bytes(&bytes.clone().into()).unwrap();
     let good = good.public_inputs;
     let (mut same, mut refused) = (0, 0);

@@ -373,3 +373,34 @@ fn one_extract_for_a_range_is_smaller_than_one_for_each_batch() {
         .sum();
     assert!(range.to_bytes().len() < sum);
 }
+
+#[test]
+fn heads_at_the_end_of_numbers_do_not_overflow() {
+    // A head that nobody has: a log of 2^64 - 1 entries, of which only the right edge is shown.
+    let profile = Profile::Keccak256;
+    let count = u64::MAX;
+    let peaks = count.count_ones() as usize;
+    for digests in 0..300 {
+        let nodes = vec![B256::repeat_byte(7); digests];
+        let Ok(extract) = StateExtract::new(profile, count, vec![], nodes) else {
+            continue;
+        };
+        assert!(digests >= peaks);
+        let mut head = Head {
+            leaf_count: count,
+            root: B256::repeat_byte(1),
+            entry_count: count,
+            state_root: B256::ZERO,
+            ..Head::empty(1, profile, Scheme::StateRoot1)
+        };
+        let Err(VerifyError::RootMismatch { computed, .. }) = open(&extract, &head) else {
+            panic!("no such log")
+        };
+        head.state_root = computed;
+        let mut partial = open(&extract, &head).unwrap();
+        let unknown = PartialError::Unknown { key: key(1) };
+        assert_eq!(partial.apply(TxNum(count), &[(key(1), None)]), Err(unknown));
+        return;
+    }
+    panic!("no number of nodes is right");
+}

@@ -438,3 +438,77 @@ fn blocks_that_do_not_follow_each_other_make_no_statement() {
     let empty = StatementBuilder::new(Keccak256, &edge, setup()).unwrap();
     assert_eq!(empty.finish().unwrap_err(), StatementError::Empty);
 }
+
+/// A second implementation, in Python, made these.
+#[test]
+fn the_oracle_says_the_same() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../testdata/vectors/statement.json"
+    );
+    let file: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let bytes = |value: &serde_json::Value| -> Vec<u8> {
+        let hex = value.as_str().unwrap().strip_prefix("0x").unwrap();
+        (0..hex.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+            .collect()
+    };
+    let label = |text: String| keccak256(text);
+    let word =
+        |tx_num: u64, name: &str| keccak256([name.as_bytes(), &tx_num.to_be_bytes()].concat());
+    let test_leaf = |tx_num: u64| LeafPayload {
+        pre_state_hash: word(tx_num, "pre"),
+        state_change_hash: word(tx_num, "chg"),
+        transition_hash: word(tx_num, "trn"),
+    };
+    let cases = file["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 24);
+    for case in cases {
+        let name = &case["name"];
+        let profile = Profile::from_name(case["profile"].as_str().unwrap()).unwrap();
+        let edge = LogEdge::from_bytes(&bytes(&case["edge"])).unwrap();
+        assert_eq!(edge.to_bytes(), bytes(&case["edge"]), "{name}");
+        let setup = StatementSetup {
+            rules: label("rules".into()),
+            witness: WitnessKind::Execution,
+            program: Program::new(7, "exec", label("program".into())),
+        };
+        let mut builder = StatementBuilder::new(profile, &edge, setup).unwrap();
+        for block in case["blocks"].as_array().unwrap() {
+            let number = block["number"].as_u64().unwrap();
+            let first = builder.head().leaf_count;
+            let leaves = first..first + block["leaves"].as_u64().unwrap();
+            let leaves: Vec<LeafPayload> = leaves.map(test_leaf).collect();
+            let result = BlockResult {
+                number,
+                hash: label(format!("block {number}")),
+                parent_hash: label(format!("block {}", number - 1)),
+                spec_id: 17,
+                chain_state_before: label(format!("state {}", number - 1)),
+                chain_state_after: label(format!("state {number}")),
+                claims: block["claims"].as_u64().unwrap(),
+                claims_digest: B256::from_slice(&bytes(&block["claimsDigest"])),
+                leaves: &leaves,
+                state_log: None,
+            };
+            builder.push(&result).unwrap();
+        }
+        let (inputs, tree) = builder.finish().unwrap();
+        for (record, block) in tree
+            .records()
+            .iter()
+            .zip(case["blocks"].as_array().unwrap())
+        {
+            assert_eq!(record.to_bytes(), bytes(&block["record"]), "{name}");
+            assert_eq!(BlockRecord::from_bytes(&record.to_bytes()), Ok(*record));
+        }
+        assert_eq!(tree.root().to_vec(), bytes(&case["rangeRoot"]), "{name}");
+        assert_eq!(inputs.to_bytes(), bytes(&case["publicInputs"]), "{name}");
+        assert_eq!(
+            inputs.digest().to_vec(),
+            bytes(&case["statement"]),
+            "{name}"
+        );
+    }
+}

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long the thread stays awake after a block. To wake a thread that sleeps takes longer than to
-/// chain a block, and longer still where the system wants to run it on the core of whoever wakes
-/// it, which has a chain to compute.
-const AWAKE: Duration = Duration::from_micros(100);
+/// How long the thread stays awake after a block. To wake a thread that sleeps takes about as long,
+/// and several times that on a busy machine.
+const AWAKE: Duration = Duration::from_micros(50);
 
 /// A pool of one thread: one that others use could wait for us while we wait for it.
 #[derive(Debug)]

@@ -22,6 +22,7 @@ import make_heads
 import make_large
 import make_proofs
 import make_state
+import make_statement
 import make_tree
 import replay
 from codec import DecodeError, VerifyError
@@ -44,6 +45,7 @@ FILES = {
     "state-compaction.json": make_state.compaction_roots,
     "state.json": make_state.state,
     "extracts.json": make_extract.extracts,
+    "statement.json": make_statement.statements,
     "exhaustive.json": make_tree.exhaustive,
 }
 

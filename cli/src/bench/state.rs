@@ -271,7 +271,8 @@ impl BenchState {
         let mut yardstick = super::rocksdb::Yardstick::create(&folder, false)?;
         let load = (0..self.keys).step_by(LOAD_KEYS).map(|first| {
             let keys = first..(first + LOAD_KEYS as u64).min(self.keys);
-            keys.map(|number| (key(number), key(number))).collect()
+            keys.map(|number| (key(number), key(number)))
+                .collect::<Vec<_>>()
         });
         yardstick.measure_puts(load)?;
         let mut random = Random::new();
@@ -280,7 +281,7 @@ impl BenchState {
                 let value = keccak256((block * self.block_writes + i).to_be_bytes());
                 (key(random.below(self.keys)), value)
             });
-            writes.collect()
+            writes.collect::<Vec<_>>()
         });
         let seconds: f64 = yardstick.measure_puts(updates)?.iter().sum();
         drop(yardstick);

@@ -11,6 +11,7 @@ use qmtree::{Db, Durability, Identity, Options, StateBatch, TxIndex};
 use qmtree_execution_adapter::engine::{
     LogChain, PreparedBlock, RunError, WitnessedBlock, read_witness_file, record_state_witness,
 };
+use qmtree_execution_adapter::state_log::keys;
 use qmtree_execution_adapter::{
     NoTracer, StateBlock, StateWitness, TraceMode, execute_state_witness,
 };
@@ -56,6 +57,8 @@ struct Report {
     mpt_witness_bytes: usize,
     /// Of all bytes.
     percent: f64,
+    /// The same without codes.
+    percent_without_codes: f64,
     /// Median over the blocks.
     median_percent: f64,
     export_p50_millis: f64,
@@ -75,10 +78,12 @@ struct Figures {
     transactions: usize,
     gas: u64,
     entries: usize,
-    value_bytes: usize,
     witness_bytes: usize,
     mpt_witness_bytes: usize,
     percent: f64,
+    /// Of both: what each of them has of codes, which no proof makes smaller.
+    code_bytes: usize,
+    mpt_code_bytes: usize,
     export_millis: f64,
     stateless_millis: f64,
     stateful_millis: f64,
@@ -136,18 +141,20 @@ impl BenchWitness {
             return Err(differs());
         }
         let values = witness.extract.entries().iter();
+        let values = values.filter_map(|open| Some((open.entry.key, open.value.as_ref()?)));
+        let codes = values.filter(|(key, value)| keys::code(keccak256(value)) == *key);
+        let mpt_codes = witnessed.witness.codes.iter();
         let (witness_bytes, mpt) = (witness.proof_len(), witnessed.witness.byte_len());
         Ok(Figures {
             block: report.block_number,
             transactions: report.transactions,
             gas: report.gas_used,
             entries: witness.extract.entries().len(),
-            value_bytes: values
-                .filter_map(|open| open.value.as_ref().map(Vec::len))
-                .sum(),
             witness_bytes,
             mpt_witness_bytes: mpt,
             percent: percent(witness_bytes, mpt),
+            code_bytes: codes.map(|(_, value)| value.len()).sum(),
+            mpt_code_bytes: mpt_codes.map(|code| code.len()).sum(),
             export_millis: Samples::new(export).median(),
             stateless_millis: Samples::new(stateless).median(),
             stateful_millis,
@@ -166,7 +173,7 @@ impl BenchWitness {
         let state = witnessed.state_read();
         let state = state.map_err(|source| CliError::WitnessState {
             path: path.into(),
-            source,
+            source: Box::new(source),
         })?;
         let prepared = PreparedBlock {
             state: Some(state),
@@ -206,6 +213,10 @@ impl BenchWitness {
             witness_bytes,
             mpt_witness_bytes: mpt,
             percent: percent(witness_bytes, mpt),
+            percent_without_codes: percent(
+                witness_bytes - sum(|b| b.code_bytes),
+                mpt - sum(|b| b.mpt_code_bytes),
+            ),
             median_percent: median(|b| b.percent),
             export_p50_millis: median(|b| b.export_millis),
             stateless_p50_millis: median(|b| b.stateless_millis),
@@ -229,29 +240,32 @@ impl BenchWitness {
             report.machine.text()
         ))?;
         say(
-            "   block   txs   entries     bytes  MPT bytes     %  export ms  stateless ms  stateful ms",
+            "   block   txs   entries     bytes  MPT bytes     %    of that code  export ms  stateless ms  stateful ms",
         )?;
         for block in &report.blocks {
             say(format_args!(
-                "{:>8} {:>5} {:>9} {:>9} {:>10} {:>5.1} {:>10.2} {:>13.2} {:>12.2}",
+                "{:>8} {:>5} {:>9} {:>9} {:>10} {:>5.1} {:>7}/{:>7} {:>10.2} {:>13.2} {:>12.2}",
                 block.block,
                 block.transactions,
                 block.entries,
                 block.witness_bytes,
                 block.mpt_witness_bytes,
                 block.percent,
+                block.code_bytes,
+                block.mpt_code_bytes,
                 block.export_millis,
                 block.stateless_millis,
                 block.stateful_millis
             ))?;
         }
         say(format_args!(
-            "all: {} bytes, {:.1} % of {} (median block {:.1} %); p50: export {:.2} ms, stateless \
-             {:.2} ms, stateful {:.2} ms; stateless takes {:.2} times as long (median)",
+            "all: {} bytes, {:.1} % of {} (median block {:.1} %), without codes {:.1} %; p50: \
+             export {:.2} ms, stateless {:.2} ms, stateful {:.2} ms; stateless takes {:.2} times as long (median)",
             report.witness_bytes,
             report.percent,
             report.mpt_witness_bytes,
             report.median_percent,
+            report.percent_without_codes,
             report.export_p50_millis,
             report.stateless_p50_millis,
             report.stateful_p50_millis,
@@ -291,7 +305,7 @@ fn execute(
 ) -> Result<qmtree_execution_adapter::StateWitnessOutput, CliError> {
     let failed = |source| CliError::InvalidWitness {
         path: path.into(),
-        source,
+        source: Box::new(source),
     };
     let witness = StateWitness::from_bytes(bytes).map_err(|error| failed(error.into()))?;
     execute_state_witness(&witness, Hasher::new(Profile::Keccak256)).map_err(failed)

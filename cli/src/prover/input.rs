@@ -1,13 +1,13 @@
 //! What a range is executed from, from the command line.
 
-use crate::arguments::ProfileName;
+use crate::arguments::{ProfileName, TraceName};
 use crate::error::{CliError, in_database};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use qmtree::Db;
 use qmtree_execution_adapter::engine::{
     ChainGenesis, WitnessedBlock, log_edge_before, read_witness_file,
 };
-use qmtree_execution_adapter::{ChainSpec, RangeBlock, RangeInput, TraceMode};
+use qmtree_execution_adapter::{ChainSpec, RangeBlock, RangeInput};
 use qmtree_proofs::Scheme;
 use qmtree_proofs::statement::{LogEdge, Program};
 use std::path::{Path, PathBuf};
@@ -34,16 +34,6 @@ pub(super) struct RangeArguments {
     files: Vec<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum TraceName {
-    /// Status, gas, output and logs.
-    Outcome,
-    /// Every step, each of which can be proved.
-    Full,
-    /// Every step, as one hash.
-    Flat,
-}
-
 impl RangeArguments {
     /// Reads the files, and the edge of the log.
     pub(super) fn read(&self, program: Program) -> Result<RangeInput, CliError> {
@@ -67,11 +57,7 @@ impl RangeArguments {
             edge: self.edge(&chain, number)?,
             chain,
             program,
-            mode: match self.trace {
-                TraceName::Outcome => TraceMode::Outcome,
-                TraceName::Full => TraceMode::Full,
-                TraceName::Flat => TraceMode::Flat,
-            },
+            mode: self.trace.mode(),
             blocks: files.into_iter().map(RangeBlock::from).collect(),
         })
     }

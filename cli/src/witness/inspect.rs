@@ -110,7 +110,7 @@ impl Inspect {
         let witness = StateWitness::from_bytes(&bytes);
         let witness = witness.map_err(|source| CliError::BadWitness {
             path: self.witness.clone(),
-            source: StateWitnessError::from(source),
+            source: Box::new(StateWitnessError::from(source)),
         })?;
         if self.json {
             return json(&Form::new(&witness, bytes.len()));

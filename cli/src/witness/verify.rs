@@ -62,7 +62,7 @@ impl Verify {
         let witness = StateWitness::from_bytes(&bytes);
         let witness = witness.map_err(|source| CliError::BadWitness {
             path: path(),
-            source: StateWitnessError::from(source),
+            source: Box::new(StateWitnessError::from(source)),
         })?;
         let other = |what| CliError::OtherWitness { path: path(), what };
         let chain = rules(head.chain_id, self.genesis.as_deref(), &self.head)?;
@@ -77,7 +77,7 @@ impl Verify {
         let output = execute_state_witness(&witness, Hasher::new(head.profile));
         let output = output.map_err(|source| CliError::InvalidWitness {
             path: path(),
-            source,
+            source: Box::new(source),
         })?;
         let inputs = &output.public_inputs;
         if after.is_some_and(|after| after != inputs.head_after) {

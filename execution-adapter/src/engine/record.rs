@@ -141,7 +141,10 @@ where
         if let Some(tx_num) = other_leaf(view, first_tx_num, &ran.leaves).map_err(of_log)? {
             return Err(RecordError::OtherLeaf { tx_num });
         }
-        next = (number + 1, first_tx_num + ran.leaves.len() as u64);
+        next = (
+            number.saturating_add(1),
+            first_tx_num + ran.leaves.len() as u64,
+        );
     }
     Ok(StateWitness {
         chain: chain.clone(),

@@ -2,7 +2,7 @@
 
 use super::database::WitnessedLog;
 use super::error::{StateBlockError, StateWitnessError};
-use super::form::StateWitness;
+use super::form::{StateBlock, StateWitness};
 use super::run::{BlockRun, Ran, check_place, keeps_all};
 use crate::execute::TracerFor;
 use crate::trace::{TraceOptions, Tracer};
@@ -119,6 +119,7 @@ where
             source: Box::new(source),
         };
         builder.check_place(header.number, header.parent_hash)?;
+        check_room(builder.head(), block)?;
         let newest = builder.head().block_number;
         check_place(&log, newest, block).map_err(in_block)?;
         // Blocks change nothing about that.
@@ -165,6 +166,18 @@ where
         tree,
         blocks,
     })
+}
+
+/// Heads are claims until somebody compares them: this one may leave no room for leaves.
+fn check_room(head: &Head, block: &StateBlock) -> Result<(), StateWitnessError> {
+    let leaves = block.block.body.transactions.len() as u64 + 2;
+    match head.leaf_count.checked_add(leaves) {
+        Some(_) => Ok(()),
+        None => Err(StatementError::Inconsistent {
+            field: "the leaf count",
+        }
+        .into()),
+    }
 }
 
 fn check_log(witness: &StateWitness) -> Result<(), StateWitnessError> {

@@ -176,6 +176,14 @@ impl Session {
                     let to = "standard output";
                     return Err(BackendError::OutputTooLong { to, limit_bytes });
                 }
+                Err(RecvTimeoutError::Timeout) if has_ended(self.leader) => {
+                    // Others may hold its output open, so this is not always the end of that. Its
+                    // last line may still be on its way.
+                    return match self.lines.recv_timeout(4 * GRACE) {
+                        Ok(Event::Line(line)) => Ok(line),
+                        _ => Err(self.exited()),
+                    };
+                }
                 Err(RecvTimeoutError::Timeout) => self.watch()?,
                 Err(RecvTimeoutError::Disconnected) => return Err(self.exited()),
             }
@@ -194,10 +202,6 @@ impl Session {
             return Ok(());
         }
         self.watched = Instant::now();
-        if has_ended(self.leader) {
-            // Others may hold its output open; it will not answer any more.
-            return Err(self.exited());
-        }
         let members = Members::of(self.leader);
         let over = |what, found: u64, limit: Option<u64>| match limit {
             Some(limit) if found > limit => Err(BackendError::Resources { what, limit }),

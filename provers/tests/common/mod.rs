@@ -1,4 +1,4 @@
-//! A range of three blocks of mainnet, and programs to prove it with.
+//! A range of three blocks of the development chain, and programs to prove it with.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -6,7 +6,7 @@
 )]
 
 use alloy_primitives::{B256, Bytes, keccak256};
-use qmtree_execution_adapter::engine::read_witness_file;
+use qmtree_execution_adapter::engine::{ChainGenesis, read_witness_file};
 use qmtree_execution_adapter::{
     PROGRAM_VERSION, RangeBlock, RangeInput, RangeOutput, TraceMode, execute_range_bytes,
 };
@@ -15,6 +15,7 @@ use qmtree_proofs::{Profile, Scheme};
 use qmtree_provers::conformance::Sample;
 use qmtree_provers::{ProcessBackend, WorkerConfig};
 use std::path::Path;
+use std::sync::Arc;
 
 pub fn id(backend: &str) -> B256 {
     match backend {
@@ -23,15 +24,15 @@ pub fn id(backend: &str) -> B256 {
     }
 }
 
-/// The input of some of the blocks 1149999 to 1150001, for a backend's program.
+/// The input of some of the blocks 207 to 209, for a backend's program.
 pub fn input(backend: &str, numbers: &[u64]) -> Vec<u8> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/witness");
-    let mut chain = None;
+    let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata");
+    let genesis = ChainGenesis::read(&testdata.join("devchain/genesis.json")).unwrap();
+    let chain = Arc::new(genesis.chain);
     let mut blocks = Vec::new();
     for number in numbers {
-        let path = folder.join(format!("mainnet-{number}.json.zst"));
-        let file = read_witness_file(&path, None).unwrap();
-        chain = Some((*file.prepared.chain).clone());
+        let path = testdata.join(format!("witness/devchain-{number}.json"));
+        let file = read_witness_file(&path, Some(&chain)).unwrap();
         blocks.push(RangeBlock {
             block: file.prepared.block,
             witness: file.witness,
@@ -39,8 +40,8 @@ pub fn input(backend: &str, numbers: &[u64]) -> Vec<u8> {
         });
     }
     RangeInput {
-        chain: chain.unwrap(),
-        edge: LogEdge::empty(1, Profile::Keccak256, Scheme::ReadSet1),
+        edge: LogEdge::empty(chain.chain_id(), Profile::Keccak256, Scheme::ReadSet1),
+        chain: (*chain).clone(),
         program: Program::new(PROGRAM_VERSION, backend, id(backend)),
         mode: TraceMode::Outcome,
         blocks,

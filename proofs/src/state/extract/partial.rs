@@ -36,6 +36,8 @@ pub enum PartialError {
     },
     /// The batch breaks a rule.
     Batch(BatchError),
+    /// A log has less than 2^64 entries.
+    Full,
 }
 
 #[derive(Clone, Debug)]
@@ -160,6 +162,10 @@ impl<H: TreeHasher> PartialState<H> {
             return Err(BatchError::TxNum { found, last }.into());
         }
         let touched: Vec<_> = self.touched(writes)?.into_values().collect();
+        let added = touched.len() as u64;
+        if self.known.entry_count.checked_add(added).is_none() {
+            return Err(PartialError::Full);
+        }
         self.next_tx_num = TxNum(tx_num.0.saturating_add(1));
         self.write(&rewrite(tx_num, &touched), writes);
         Ok(self.root())
@@ -265,6 +271,7 @@ impl fmt::Display for PartialError {
                 "the value of key {key} is not in the witness, only its hash"
             ),
             Self::Batch(error) => error.fmt(f),
+            Self::Full => f.write_str("a state log has less than 2^64 entries"),
         }
     }
 }
