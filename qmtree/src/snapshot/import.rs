@@ -114,10 +114,13 @@ impl Db {
     ///
     /// `dir` must be empty, not there yet, or left by an import that was cut off, which then goes
     /// on. The files may be in any order and overlap; they must have every leaf up to the trusted
-    /// head, whose last few are in a tail file. The database goes on with the next block.
+    /// head, whose last few are in a tail file; and, if the head has a state log, all of its entries
+    /// or what is live of them. From what is live it starts without history: questions about the
+    /// state before answer [`Error::StatePruned`]. The database goes on with the next block.
     ///
-    /// Costs a leaf hash and a node hash for each leaf, all in lanes and on all threads. Holds
-    /// about 8 MiB for each thread.
+    /// Costs a leaf hash and a node hash for each leaf, all in lanes and on all threads, the same
+    /// twice for each entry, and a look-up in the index. Holds about 8 MiB for each thread, and the
+    /// index of the state.
     ///
     /// # Errors
     /// [`Error::Snapshot`] if a file cannot be read; [`Error::Refused`] if the files do not lead
@@ -534,7 +537,7 @@ fn end_of(
 }
 
 /// Verifies snapshot files against a trusted head: every leaf and every node, as an import does,
-/// without writing anything.
+/// without writing anything; and what there is of the state log, if there is any file of it.
 ///
 /// # Errors
 /// As [`Db::import_snapshot`].
