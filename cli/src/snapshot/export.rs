@@ -12,8 +12,8 @@ use std::path::PathBuf;
 /// Write snapshot files of a database, and a manifest with their hashes
 ///
 /// Twigs that the folder has already are not written again: exporting now and then appends, and an
-/// export that was cut off goes on. The last leaves, which make no whole twig yet, are in a tail
-/// file, which the next export replaces.
+/// export that was cut off goes on. The last leaves and entries, which make no whole twig yet, are in
+/// tail files, which the next export replaces.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Export {

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 
 /// Make a database from snapshot files, after verifying every leaf
 ///
-/// Derives the root from the leaves, on all cores, and refuses files that do not lead to the trusted
-/// head before anything of them is visible. An import that was cut off goes on when it is run again.
+/// Derives the root from the leaves, on all cores, and the state root from the entries of the state
+/// log, and refuses files that do not lead to the trusted head before anything of them is visible. An import that was cut off goes on when it is run again.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Import {

@@ -24,6 +24,8 @@ One node writes files, and anyone may keep and hand them on:
 Another takes them, and trusts the head alone:
   qm snapshot verify --head head.json files
   qm snapshot import --db copy --head head.json files
+Of a log with a state, files have every entry and value there ever was; or what is live, with
+`export --state live`. From that a node starts without history, and goes on with the same roots.
 
 FILES are snapshot files, or folders of them.
 Exit codes: 0 done or valid, 1 files that do not lead to the trusted head, 2 anything else.";

@@ -12,8 +12,9 @@
 
 use super::ImportOptions;
 use super::import::{
-    append_journal, failed, finish, import_state, prepare, verified_state, write_header, write_run,
+    failed, finish, import_state, prepare, verified_state, write_header, write_run,
 };
+use super::journal::append_journal;
 use super::plan::{Plan, advance};
 use super::refusal::SnapshotRefusal;
 use super::set::SnapshotSet;

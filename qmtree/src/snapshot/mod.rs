@@ -14,6 +14,9 @@ mod bootstrap;
 mod export;
 mod folder;
 mod import;
+mod import_options;
+mod journal;
+mod merge;
 mod plan;
 mod refusal;
 mod roots;
@@ -23,7 +26,8 @@ mod store;
 
 pub use export::{ExportOptions, Exported, StateExport};
 pub use folder::{SnapshotFolder, SnapshotInfo};
-pub use import::{ImportOptions, verify_snapshot, verify_snapshot_on};
+pub use import::{verify_snapshot, verify_snapshot_on};
+pub use import_options::ImportOptions;
 pub use qmtree_storage::snapshot::{
     KeyError, Manifest, ManifestEntry, NoteSigner, NoteVerifier, SignedManifest, SnapshotContent,
     SnapshotError, SnapshotName, manifest_number,

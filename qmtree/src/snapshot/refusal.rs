@@ -1,6 +1,7 @@
 //! Why files that can be read make no database.
 
 use alloy_primitives::B256;
+use qmtree_proofs::TxNum;
 use qmtree_proofs::state::EntryId;
 
 /// Why snapshot files were refused: they are whole, and not what they should be.
@@ -53,6 +54,15 @@ pub enum SnapshotRefusal {
     StateMissing {
         /// Entries of the state log.
         entry_count: u64,
+    },
+    /// Not all entries of the state log are there to be exported.
+    #[error(
+        "the state before transaction {earliest} was pruned, or never here: export what is live \
+         (`--state live`), or into a folder that has the files of what was before"
+    )]
+    StateHistory {
+        /// The first transaction after which the state is known.
+        earliest: TxNum,
     },
     /// No file has these twigs of the state log.
     #[error(

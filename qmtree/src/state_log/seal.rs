@@ -40,6 +40,11 @@ impl StateLog {
         self.entries.pruned()
     }
 
+    /// Entries at the front of which some were dropped, or all.
+    pub(crate) fn partial_entries(&self) -> u64 {
+        self.entries.partial()
+    }
+
     /// Bytes of the segments.
     pub(crate) fn sealed_bytes(&self) -> u64 {
         self.entries.segments().iter().map(|s| s.len_bytes()).sum()

@@ -66,7 +66,7 @@ pub fn write_entry_segment(
     let file_len = header
         .file_len()
         .expect("the parts are in memory, so their length fits");
-    durable::create(disk, &path, |file| {
+    durable::create_sealed(disk, &path, |file| {
         file.append(&header.to_bytes(identity))?;
         for (twig, number) in twigs.iter().zip(first_twig..) {
             append_twig(file, twig, number)?;
@@ -120,7 +120,7 @@ pub fn write_live_segment(
         .file_len()
         .expect("the parts are in memory, so their length fits");
     let tables_crc = crc32c_append(crc32c(&ends), &table);
-    durable::create(disk, &path, |file| {
+    durable::create_sealed(disk, &path, |file| {
         file.append(&header.to_bytes(identity))?;
         file.append(&ends)?;
         twigs.iter().try_for_each(|twig| file.append(twig))?;

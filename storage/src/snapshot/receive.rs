@@ -26,7 +26,7 @@ pub fn receive_file(
 ) -> Result<(), SnapshotError> {
     let path = folder.join(entry.name.to_string());
     let mut differs = None;
-    let written = durable::create(disk, &path, |file| {
+    let written = durable::create_sealed(disk, &path, |file| {
         let (mut hasher, mut len) = (blake3::Hasher::new(), 0_u64);
         let mut buffer = vec![0; CHUNK];
         loop {
@@ -52,7 +52,7 @@ pub fn receive_file(
     if let Some(what) = differs {
         return Err(SnapshotError::Differs { path, what });
     }
-    written.map(drop).map_err(SnapshotError::io(&path, "write"))
+    written.map_err(SnapshotError::io(&path, "write"))
 }
 
 /// True if `folder` has the file of a manifest, by its length and hash.

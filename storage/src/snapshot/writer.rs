@@ -152,7 +152,7 @@ fn write_words<E: From<SnapshotError>>(
     let layout = layout.map_err(|_| SnapshotError::Unwritable { path: path.clone() })?;
     let mut digest = blake3::Hasher::new();
     let mut failed = None;
-    let written = durable::create(disk, &path, |file| {
+    let written = durable::create_sealed(disk, &path, |file| {
         let (digest, layout) = (&mut digest, &layout);
         let mut sink = LeafSink {
             file,

@@ -36,7 +36,8 @@ impl Db {
     /// leaf hash is derived, but every payload is compared with its checksum.
     ///
     /// # Errors
-    /// [`Error::NoSuchBlock`]; [`Error::Segment`] if leaves are pruned or damaged;
+    /// [`Error::NoSuchBlock`]; [`Error::Refused`] if [all of the state log](StateExport::Full) is to
+    /// be exported and was pruned; [`Error::Segment`] if leaves are pruned or damaged;
     /// [`Error::Snapshot`] if a file cannot be written, or one that is there is of another log.
     pub fn export_snapshot(
         &self,

@@ -1,5 +1,6 @@
 //! Files of the state log: whole twigs or what is live of them, and the entries behind.
 
+use super::super::refusal::SnapshotRefusal;
 use super::{Export, ExportOptions, StateExport, failed, file_names};
 use crate::error::Error;
 use qmtree_proofs::TWIG_LEAVES;
@@ -70,6 +71,7 @@ impl Export {
         let mut written = Vec::new();
         if names.what == StateExport::Full {
             let from = covered(kept);
+            self.check_history(from, names.twigs)?;
             for name in file_names(from..names.twigs.max(from), options.file_twigs) {
                 let name = SnapshotName {
                     content: SnapshotContent::State,
@@ -86,6 +88,17 @@ impl Export {
             written.push(self.write_state_tail(&target, name)?);
         }
         Ok(written)
+    }
+
+    /// Twigs that are still to be written must have all their entries.
+    fn check_history(&self, from: u64, end: u64) -> Result<(), Error> {
+        let log = &self.state.state_log;
+        match log.earliest() {
+            Some(earliest) if from < end && from * TWIG_LEAVES < log.partial_entries() => {
+                Err(SnapshotRefusal::StateHistory { earliest }.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A file of whole twigs: entries, roots over them, values.
