@@ -4,6 +4,8 @@
 //! | target | claim |
 //! |---|---|
 //! | `decode_*` | never panics, and whatever decodes encodes to the same bytes |
+//! | `decode_extract` | that, and what opens under a head says of each key what the log says |
+//! | `decode_proof_file` | never panics, and what is read is read again after it was written |
 //! | `decode_words`, `decode_snapshot` | never panic, and take no more memory than they may |
 //! | `decode_execution_witness` | never panics, and what is read keeps the limits |
 //! | `sparse_trie` | over any nodes: never panics, and what was read or written is read again |
@@ -15,12 +17,13 @@ mod execution;
 mod oracle;
 pub mod seeds;
 mod snapshot;
+mod statement;
 
 /// A fuzz target: it panics when its claim fails.
 pub type Target = fn(&[u8]);
 
 /// All targets by name, which is also the name of their corpus folder.
-pub const TARGETS: [(&str, Target); 18] = [
+pub const TARGETS: [(&str, Target); 22] = [
     ("decode_head", decode::head),
     ("decode_inclusion", decode::inclusion),
     ("decode_range", decode::range),
@@ -35,6 +38,10 @@ pub const TARGETS: [(&str, Target); 18] = [
     ("decode_json", decode::json),
     ("decode_call", execution::call),
     ("decode_execution_witness", execution::witness),
+    ("decode_extract", statement::extract),
+    ("decode_statement", statement::statement),
+    ("decode_range_input", statement::range_input),
+    ("decode_proof_file", statement::proof_file),
     ("sparse_trie", execution::trie),
     ("verify", oracle::verify),
     ("decode_words", snapshot::words),

@@ -120,5 +120,6 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         }
     }
     seeds.extend(crate::execution::seeds());
+    seeds.extend(crate::statement::seeds());
     seeds
 }
