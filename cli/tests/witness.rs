@@ -217,3 +217,31 @@ fn a_block_with_another_state_root_is_refused_as_a_block() {
     let ran = space.run(&run(&[], &["wrong.json".to_owned()]));
     ran.exits(1).says("stateRoot").says(&root);
 }
+
+#[test]
+fn a_chain_of_ones_own_runs_from_witnesses_and_its_rules() {
+    let testdata = |name: &str| format!("{}/../testdata/{name}", env!("CARGO_MANIFEST_DIR"));
+    let genesis = testdata("devchain/genesis.json");
+    let files = [207, 208, 209].map(|number| testdata(&format!("witness/devchain-{number}.json")));
+    let space = Workspace::new();
+    let lines = space
+        .ok(&run(&["--json", "--genesis", &genesis], &files))
+        .lines_json();
+    assert_eq!(lines.len(), 3);
+    assert!(lines.iter().all(|line| line["ok"] == true), "{lines:?}");
+    // Without the rules nothing is executed, and no database is made.
+    let alone = Workspace::new();
+    alone.run(&run(&[], &files)).exits(2).says("20260");
+    assert!(!alone.path("db").exists());
+    // Files that bring their state go into databases of their own, without a genesis.
+    let again = [
+        "run",
+        "--db",
+        "db",
+        "--isolated",
+        "--genesis",
+        &genesis,
+        &files[0],
+    ];
+    space.run(&again).exits(2).says("--isolated");
+}

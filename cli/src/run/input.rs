@@ -28,8 +28,8 @@ pub(super) struct Next<'a> {
 pub(super) enum Source {
     /// Blocks with the state that they need, or blocks alone, for which there are rules.
     Blocks(Option<Arc<ChainSpec>>),
-    /// Blocks with their witnesses.
-    Witnesses,
+    /// Blocks with their witnesses, and rules where the chain is none of the public ones.
+    Witnesses(Option<Arc<ChainSpec>>),
 }
 
 type Input = (PreparedBlock, Option<WitnessDb>);
@@ -77,7 +77,7 @@ fn read_file<'a>(
         good.then_some(())
     };
     let rules = match source {
-        Source::Witnesses => return send(read_witness(path)),
+        Source::Witnesses(rules) => return send(read_witness(path, rules.as_ref())),
         Source::Blocks(rules) => rules.as_ref(),
     };
     match open_block_file(path, rules) {
@@ -90,8 +90,8 @@ fn read_file<'a>(
 }
 
 /// Hashes the nodes and codes of the witness too, while the block before it executes.
-fn read_witness(path: &Path) -> Result<Input, FileError> {
-    let witnessed = read_witness_file(path, None)?;
+fn read_witness(path: &Path, rules: Option<&Arc<ChainSpec>>) -> Result<Input, FileError> {
+    let witnessed = read_witness_file(path, rules)?;
     let state = witnessed.state().map_err(|source| FileError::Witness {
         path: path.into(),
         block: witnessed.prepared.block.header.number,

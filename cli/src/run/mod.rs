@@ -59,10 +59,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "DIR")]
     db: PathBuf,
     /// Put every block into a database of its own: DIR/CHAIN-NUMBER.
-    #[arg(long, conflicts_with = "genesis")]
+    #[arg(long)]
     isolated: bool,
     /// The files have execution witnesses, from which their blocks are executed.
-    #[arg(long, conflicts_with = "genesis")]
+    #[arg(long)]
     witness: bool,
     /// Leaf scheme of a database that is made: state-root, with --witness read-set.
     #[arg(long, value_enum, conflicts_with = "witness")]
@@ -70,7 +70,8 @@ pub(crate) struct Run {
     /// How much of the execution the leaves commit to.
     #[arg(long, value_enum, default_value_t = TraceName::Outcome)]
     trace: TraceName,
-    /// geth's genesis.json: rules and first state for blocks that come without.
+    /// geth's genesis.json: rules and first state for blocks that come without; with --witness the
+    /// rules alone, of a chain that is none of the public ones.
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
     /// Under scheme state-root do not derive Ethereum's own state root after each block, for which a
@@ -145,12 +146,19 @@ impl Run {
         T: AnyTracer,
         F: Fn(Profile) -> Result<T, CliError>,
     {
+        if self.isolated && self.genesis.is_some() && !self.witness {
+            return Err(CliError::Usage {
+                what: "--isolated is for blocks that bring their state, --genesis for those that do not",
+            });
+        }
         let genesis = self.genesis.as_deref().map(ChainGenesis::read).transpose();
         let genesis = genesis.map_err(Box::new)?;
-        let start = genesis.as_ref().map(|genesis| &genesis.header);
         let rules = genesis
             .as_ref()
             .map(|genesis| Arc::new(genesis.chain.clone()));
+        // Blocks with a witness can begin anywhere.
+        let genesis = genesis.filter(|_| !self.witness);
+        let start = genesis.as_ref().map(|genesis| &genesis.header);
         let mut chain = Chain {
             parent: start.map(|header| (header.number, header.hash_slow())),
             genesis,
@@ -199,7 +207,7 @@ impl Run {
             })
         });
         let source = match self.witness {
-            true => Source::Witnesses,
+            true => Source::Witnesses(rules),
             false => Source::Blocks(rules),
         };
         with_blocks(&self.files, &source, |next| {
