@@ -270,7 +270,7 @@ mod tests {
             ),
             (
                 patched(123, &[1]),
-                "db/qmtree.db: byte 24 of the header has a value of no meaning; \
+                "db/qmtree.db: byte 25 of the header has a value of no meaning; \
                  restore the file from a backup",
             ),
         ];
