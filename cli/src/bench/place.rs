@@ -60,3 +60,20 @@ impl Place {
         Db::create(&self.db, identity, options).map_err(self.failed())
     }
 }
+
+/// Brings the files of a folder into the page cache, which they are written past.
+pub(super) fn read_all(folder: &Path) -> Result<(), CliError> {
+    let failed = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| CliError::Io {
+            path,
+            action: "read",
+            source,
+        }
+    };
+    for entry in std::fs::read_dir(folder).map_err(failed(folder))? {
+        let path = entry.map_err(failed(folder))?.path();
+        std::fs::read(&path).map_err(failed(&path))?;
+    }
+    Ok(())
+}

@@ -2,7 +2,7 @@
 
 use super::leaves::Random;
 use super::machine::Machine;
-use super::place::Place;
+use super::place::{Place, read_all};
 use super::samples::Samples;
 use crate::arguments::ProfileName;
 use crate::error::CliError;
@@ -13,7 +13,7 @@ use qmtree::{At, Db, Durability, Options};
 use qmtree_kernels::Hasher;
 use qmtree_proofs::{Profile, TWIG_LEAVES};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 const BLOCK_LEAVES: u64 = 1000;
@@ -74,7 +74,7 @@ impl BenchProve {
         let place = Place::new(self.db.as_deref())?;
         let mut random = Random::new();
         self.fill(&place, &mut random)?;
-        read_segments(&place)?;
+        read_all(&place.path().join("segments"))?;
         let (open_millis, db) = open(&place)?;
         let sealed = db.sealed_leaf_count();
         let (made, verified) = self.prove(&place, &db, &mut random)?;
@@ -185,24 +185,6 @@ impl BenchProve {
             report.unwind_millis
         ))
     }
-}
-
-/// Brings the segments into the page cache, which they are written past.
-fn read_segments(place: &Place) -> Result<(), CliError> {
-    let folder = place.path().join("segments");
-    let failed = |path: &Path| {
-        let path = path.to_path_buf();
-        move |source| CliError::Io {
-            path,
-            action: "read",
-            source,
-        }
-    };
-    for entry in std::fs::read_dir(&folder).map_err(failed(&folder))? {
-        let path = entry.map_err(failed(&folder))?.path();
-        std::fs::read(&path).map_err(failed(&path))?;
-    }
-    Ok(())
 }
 
 /// Opens it several times; returns the median, and the last one opened.

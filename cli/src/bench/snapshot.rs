@@ -2,7 +2,7 @@
 
 use super::leaves::Random;
 use super::machine::{Machine, cpu_seconds};
-use super::place::Place;
+use super::place::{Place, read_all};
 use super::snapshot_state;
 use crate::arguments::ProfileName;
 use crate::database::folder_len;
@@ -123,6 +123,7 @@ impl BenchSnapshot {
             let (cost, done) = timed(|| verify_snapshot(&files, &exported.head, &options));
             done.map(|()| cost).map_err(&failed)
         };
+        read_all(&out)?;
         let verify_one_thread = verify(1)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let verify = verify(cores)?;
