@@ -21,6 +21,9 @@ pub enum StateScope {
     Transactions,
 }
 
+/// How many blocks back an ommer may be (Yellow Paper, section 11.1).
+const OMMER_DEPTH: u64 = 6;
+
 /// A field of a header or block that was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -29,6 +32,8 @@ pub enum Field {
     TransactionsRoot,
     /// `sha3Uncles`.
     OmmersHash,
+    /// The number of an ommer, which is one of the six before the block's.
+    OmmerNumber,
     /// `withdrawalsRoot`.
     WithdrawalsRoot,
     /// `gasUsed`.
@@ -102,9 +107,18 @@ pub fn check_body(block: &EthBlock, ommers_known: bool) -> Result<(), Mismatch> 
     let (header, body) = (&block.header, &block.body);
     let root = calculate_transaction_root(&body.transactions);
     same(Field::TransactionsRoot, header.transactions_root, root)?;
-    if ommers_known {
+    // Ommers are paid, so none may come in that the header does not name.
+    if ommers_known || !body.ommers.is_empty() {
         let hash = calculate_ommers_root(&body.ommers);
         same(Field::OmmersHash, header.ommers_hash, hash)?;
+    }
+    for ommer in &body.ommers {
+        // What an ommer is paid follows from how far back it is.
+        let back = header.number.checked_sub(ommer.number);
+        if !back.is_some_and(|back| (1..=OMMER_DEPTH).contains(&back)) {
+            let expected = header.number.saturating_sub(1);
+            return same(Field::OmmerNumber, expected, ommer.number);
+        }
     }
     let withdrawals = body.withdrawals.as_ref();
     let root = withdrawals.map(|withdrawals| calculate_withdrawals_root(withdrawals));
@@ -211,6 +225,7 @@ impl Field {
         match self {
             Self::TransactionsRoot => "transactionsRoot",
             Self::OmmersHash => "sha3Uncles",
+            Self::OmmerNumber => "the number of an ommer",
             Self::WithdrawalsRoot => "withdrawalsRoot",
             Self::GasUsed => "gasUsed",
             Self::ReceiptsRoot => "receiptsRoot",
@@ -255,3 +270,60 @@ impl fmt::Display for Value {
 }
 
 impl core::error::Error for Mismatch {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use alloy_consensus::{BlockBody, Header};
+
+    fn block(number: u64, ommers: Vec<Header>) -> EthBlock {
+        let mut block = EthBlock::new(
+            Header {
+                number,
+                ..Header::default()
+            },
+            BlockBody::default(),
+        );
+        block.body.ommers = ommers;
+        block
+    }
+
+    fn ommer(number: u64) -> Header {
+        Header {
+            number,
+            ..Header::default()
+        }
+    }
+
+    #[test]
+    fn ommers_that_the_header_does_not_name_are_refused_whatever_is_known() {
+        let forged = block(10, vec![ommer(9)]);
+        for known in [true, false] {
+            let mismatch = check_body(&forged, known).map_err(|mismatch| mismatch.field);
+            assert_eq!(mismatch, Err(Field::OmmersHash), "{known}");
+        }
+        let mut named = forged;
+        named.header.ommers_hash = calculate_ommers_root(&named.body.ommers);
+        for known in [true, false] {
+            check_body(&named, known).expect("as the header says");
+        }
+        let mut left_out = block(10, Vec::new());
+        left_out.header.ommers_hash = named.header.ommers_hash;
+        check_body(&left_out, false).expect("not part of the source");
+        check_body(&left_out, true).expect_err("the header names one");
+    }
+
+    #[test]
+    fn ommers_are_one_to_six_blocks_back() {
+        for number in [0, 3, 10, 11, u64::MAX] {
+            let mut far = block(10, vec![ommer(number)]);
+            far.header.ommers_hash = calculate_ommers_root(&far.body.ommers);
+            let mismatch = check_body(&far, true).map_err(|mismatch| mismatch.field);
+            assert_eq!(mismatch, Err(Field::OmmerNumber), "{number}");
+        }
+        let mut near = block(10, vec![ommer(4), ommer(9)]);
+        near.header.ommers_hash = calculate_ommers_root(&near.body.ommers);
+        check_body(&near, true).expect("both are near enough");
+    }
+}

@@ -284,8 +284,9 @@ impl Error {
             | Self::EntrySegment(EntrySegmentError::Place { .. })
             | Self::Journal(
                 JournalError::Missing { .. }
+                // Of a file that grows over zeros while it is read, an earlier record can be missing.
                 | JournalError::Damaged {
-                    damage: Damage::Gap { .. },
+                    damage: Damage::Gap { .. } | Damage::Synced { .. },
                     ..
                 },
             )
