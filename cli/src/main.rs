@@ -3,6 +3,7 @@
 
 mod arguments;
 mod bench;
+mod block_range;
 mod call;
 mod database;
 mod demo;

@@ -12,6 +12,7 @@ mod inside;
 #[path = "common/naive.rs"]
 mod naive;
 
+use alloy_consensus::{Header, TxEnvelope};
 use alloy_primitives::{Address, B256, TxKind, U256, keccak256};
 use common::*;
 use inside::{Chain, database, devchain};
@@ -22,7 +23,7 @@ use qmtree_execution_adapter::engine::{
 };
 use qmtree_execution_adapter::state_log::{ReadStateLog as _, StateLogDb, keys, slots_of};
 use qmtree_execution_adapter::{
-    EthBlock, Field, MemoryState, NoTracer, StateItem, StateScope, recover_senders,
+    ChainSpec, EthBlock, Field, MemoryState, NoTracer, StateItem, StateScope, recover_senders,
 };
 use revm::database::{Database as _, DatabaseRef as _};
 use std::sync::Arc;
@@ -266,7 +267,7 @@ fn words(slot: u64, value: u64) -> alloy_primitives::Bytes {
         .into()
 }
 
-fn prepare(chain: &qmtree_execution_adapter::ChainSpec, block: EthBlock) -> PreparedBlock {
+fn prepare(chain: &ChainSpec, block: EthBlock) -> PreparedBlock {
     PreparedBlock {
         chain: Arc::new(chain.clone()),
         senders: recover_senders(&block).unwrap(),
@@ -275,6 +276,39 @@ fn prepare(chain: &qmtree_execution_adapter::ChainSpec, block: EthBlock) -> Prep
         ommers_known: true,
         state: None,
     }
+}
+
+/// The chain after these blocks on this genesis, opened again after each, its whole state compared
+/// with the last header; whoever signs one of the transactions is funded.
+fn run_bodies(
+    spec: ChainSpec,
+    mut header: Header,
+    mut state: MemoryState,
+    bodies: Vec<Vec<TxEnvelope>>,
+) -> Chain {
+    for txs in &bodies {
+        for sender in recover_senders(&block(&header, txs.clone())).unwrap() {
+            insert(&mut state, sender, &[], &[]);
+        }
+    }
+    header.state_root = state.state_root();
+    let genesis = ChainGenesis {
+        chain: spec.clone(),
+        state: state.clone(),
+        header: header.clone(),
+    };
+    let mut chain = Chain::genesis(&genesis);
+    let mut parent = header;
+    for txs in bodies {
+        let mut next = block(&parent, txs);
+        state = seal(&spec, &mut next, state);
+        parent = next.header.clone();
+        chain.run(&prepare(&spec, next));
+        chain = chain.reopen();
+    }
+    let whole = whole_state(&chain.db.view()).unwrap().unwrap();
+    assert_eq!(whole.state_root(), parent.state_root);
+    chain
 }
 
 /// Slots written in several transactions and blocks, some cleared, then the account destroyed: from
@@ -293,7 +327,7 @@ fn a_destroyed_account_takes_its_storage_along_before_cancun() {
         let ChainGenesis {
             chain: spec,
             mut state,
-            mut header,
+            header,
         } = genesis(forks);
         insert(&mut state, VICTIM, STORE_OR_DIE, &[(7, 7), (8, 8)]);
         let tx = |nonce, input| transaction(nonce, TxKind::Call(VICTIM), 0, 100_000, input);
@@ -303,27 +337,7 @@ fn a_destroyed_account_takes_its_storage_along_before_cancun() {
             .into_iter()
             .collect();
         bodies.push(vec![tx(0, Default::default())]);
-        // Whoever signs one of these is funded.
-        for txs in &bodies {
-            for sender in recover_senders(&block(&header, txs.clone())).unwrap() {
-                insert(&mut state, sender, &[], &[]);
-            }
-        }
-        header.state_root = state.state_root();
-        let genesis = ChainGenesis {
-            chain: spec.clone(),
-            state: state.clone(),
-            header: header.clone(),
-        };
-        let mut chain = Chain::genesis(&genesis);
-        let mut parent = header;
-        for txs in bodies {
-            let mut next = block(&parent, txs);
-            state = seal(&spec, &mut next, state);
-            parent = next.header.clone();
-            chain.run(&prepare(&spec, next));
-            chain = chain.reopen();
-        }
+        let chain = run_bodies(spec, header, state, bodies);
         let view = chain.db.view();
         let log = StateLogDb::new(&view);
         let slots = slots_of(&view, VICTIM).unwrap();
@@ -375,7 +389,7 @@ fn an_account_that_comes_back_has_no_storage_of_before() {
         let ChainGenesis {
             chain: spec,
             mut state,
-            mut header,
+            header,
         } = genesis(forks);
         insert(&mut state, FACTORY, &factory, &[]);
         let create = || transaction(0, TxKind::Call(FACTORY), 0, 500_000, init.clone().into());
@@ -388,25 +402,7 @@ fn an_account_that_comes_back_has_no_storage_of_before() {
             vec![poke(Default::default()), again],
             vec![poke(words(4, 44))],
         ];
-        for txs in &bodies {
-            for sender in recover_senders(&block(&header, txs.clone())).unwrap() {
-                insert(&mut state, sender, &[], &[]);
-            }
-        }
-        header.state_root = state.state_root();
-        let genesis = ChainGenesis {
-            chain: spec.clone(),
-            state: state.clone(),
-            header: header.clone(),
-        };
-        let mut chain = Chain::genesis(&genesis);
-        let mut parent = header;
-        for txs in bodies {
-            let mut next = block(&parent, txs);
-            state = seal(&spec, &mut next, state);
-            parent = next.header.clone();
-            chain.run(&prepare(&spec, next));
-        }
+        let chain = run_bodies(spec, header, state, bodies);
         let view = chain.db.view();
         let log = StateLogDb::new(&view);
         assert!(log.account(child).unwrap().is_some());
@@ -417,8 +413,6 @@ fn an_account_that_comes_back_has_no_storage_of_before() {
             slots_of(&view, child).unwrap().len(),
             if gone { 1 } else { 3 }
         );
-        let whole = whole_state(&view).unwrap().unwrap();
-        assert_eq!(whole.state_root(), parent.state_root);
     }
 }
 

@@ -13,8 +13,8 @@ use common::state::key;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use qmtree_proofs::state::{
-    BatchError, EntryId, MemoryStateLog, PartialError, PartialState, StateExtract, StateWord,
-    open_extract,
+    BatchError, EntryId, MAX_EXTRACT_VALUE_LEN, MemoryStateLog, PartialError, PartialState,
+    StateExtract, StateWord, open_extract,
 };
 use qmtree_proofs::{DecodeError, Head, Profile, Scheme, ShapeError, TxNum, VerifyError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -310,6 +310,17 @@ fn what_a_witness_for_other_keys_lacks_is_named() {
         let writes = [(known, Some(value(2))), (other, write)];
         assert_eq!(partial.apply(tx_num, &writes), Err(unknown));
     }
+    // What the whole log would not take is not taken here.
+    let max = MAX_EXTRACT_VALUE_LEN;
+    let found = max + 1;
+    let too_long = PartialError::Batch(BatchError::ValueLength {
+        key: known,
+        found,
+        max,
+    });
+    let writes = [(known, Some(vec![7; found]))];
+    assert_eq!(partial.apply(tx_num, &writes), Err(too_long));
+    assert_eq!(partial.root(), before, "nothing has changed");
     // It is known, and so can be changed; to delete it takes the one before it.
     let deletion = [(known, None)];
     let missing = PartialError::UnknownBefore { key: known };

@@ -435,6 +435,27 @@ fn blocks_that_do_not_follow_each_other_make_no_statement() {
     let mut builder = StatementBuilder::new(Keccak256, &edge, setup()).unwrap();
     let error = builder.push(&result(FIRST + 1, &leaves)).unwrap_err();
     assert_eq!(error.to_string(), "the number of a block is 101, not 100");
+    // A state alone fixes the next number too; a log with nothing in it does not.
+    let nothing = *LogEdge::empty(1, Profile::Keccak256, SCHEME).head();
+    for (entry_count, number, good) in [(7, 100, true), (7, 101, false), (0, 101, true)] {
+        let head = Head {
+            entry_count,
+            block_number: 99,
+            state_root: match entry_count {
+                0 => nothing.state_root,
+                _ => B256::repeat_byte(1),
+            },
+            ..nothing
+        };
+        let edge = LogEdge::new(head, B256::ZERO, Vec::new()).unwrap();
+        let mut builder = StatementBuilder::new(Keccak256, &edge, setup()).unwrap();
+        let pushed = builder.push(&result(number, &payloads(0, 3)));
+        assert_eq!(
+            pushed.is_ok(),
+            good,
+            "{entry_count} entries, block {number}"
+        );
+    }
     let empty = StatementBuilder::new(Keccak256, &edge, setup()).unwrap();
     assert_eq!(empty.finish().unwrap_err(), StatementError::Empty);
 }

@@ -3,9 +3,9 @@
 mod block;
 mod error;
 mod file;
-mod range;
 mod rpc;
 
+use crate::block_range::BlockRange;
 use crate::error::CliError;
 use crate::output::{json, say};
 use crate::progress::{Progress, Task, Unit};
@@ -13,7 +13,6 @@ use alloy_primitives::B256;
 use block::Source;
 use clap::Args;
 pub(crate) use error::FetchError;
-pub(crate) use range::BlockRange;
 use rpc::Client;
 use serde::Serialize;
 use std::path::PathBuf;

@@ -3,8 +3,8 @@
 use super::input::read_rules;
 use super::report::{BlockJson, InputsJson};
 use super::{WorkerArguments, of_backend};
+use crate::block_range::BlockRange;
 use crate::error::CliError;
-use crate::fetch::BlockRange;
 use crate::files::{read_artifact, read_head};
 use crate::output::{print_note, say};
 use alloy_primitives::B256;
@@ -186,6 +186,12 @@ impl VerifyRange {
     }
 
     fn note_what_is_not_compared(&self, inputs: &PublicInputs) {
+        if self.blocks.is_none() {
+            print_note(&format!(
+                "nobody said which blocks have to be covered (--blocks); the proof covers {}..{}",
+                inputs.first_block, inputs.last_block
+            ));
+        }
         if self.last_hash.is_none() {
             print_note(&format!(
                 "nobody said what the hash of block {} is (--last-hash); the proof says {}",

@@ -2,8 +2,8 @@
 
 use super::inspect::Form;
 use crate::arguments::TraceName;
+use crate::block_range::BlockRange;
 use crate::error::{CliError, in_database};
-use crate::fetch::BlockRange;
 use crate::files::write;
 use crate::output::say;
 use clap::Args;

@@ -6,7 +6,7 @@ use crate::block::decode_block;
 use crate::chain::ChainSpec;
 use crate::transition::TraceMode;
 use crate::witness::{Claims, ExecutionWitness};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use alloy_primitives::{B256, Bytes};
 use qmtree_proofs::statement::{LogEdge, Program, WitnessKind};
@@ -18,13 +18,15 @@ impl RangeInput {
     /// The input as bytes. Nodes, codes and headers that several blocks need are there once.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::from(MAGIC);
-        out.extend_from_slice(&[VERSION, WitnessKind::Execution.id(), self.mode as u8]);
-        put_bytes(&mut out, &self.chain.to_bytes());
-        put_bytes(&mut out, &self.edge.to_bytes());
-        out.extend_from_slice(&self.program.version.to_be_bytes());
-        out.extend_from_slice(self.program.backend.as_slice());
-        out.extend_from_slice(self.program.id.as_slice());
+        let mut out = Vec::new();
+        put_front(
+            &mut out,
+            WitnessKind::Execution,
+            self.mode,
+            &self.chain,
+            &self.edge,
+            &self.program,
+        );
         let mut pool = Pool::default();
         let mut blocks = Vec::new();
         for block in &self.blocks {
@@ -48,28 +50,17 @@ impl RangeInput {
     /// [`RangeInputError`] names the first thing that is wrong.
     pub fn from_bytes(bytes: &Bytes) -> Result<Self, RangeInputError> {
         let mut reader = Reader::new(bytes);
-        if reader.array()? != MAGIC {
-            return Err(RangeInputError::Magic);
-        }
-        match reader.u8()? {
-            VERSION => {}
-            found => return Err(RangeInputError::Version { found }),
-        }
-        match reader.u8()? {
-            1 => {}
-            found => return Err(RangeInputError::WitnessKind { found }),
-        }
-        let mode = read_mode(&mut reader)?;
-        let chain = reader.bytes()?;
-        let chain = ChainSpec::from_bytes(&chain).map_err(RangeInputError::Rules)?;
-        let edge = reader.bytes()?;
-        let edge = LogEdge::from_bytes(&edge).map_err(RangeInputError::Edge)?;
-        let program = Program {
-            version: reader.u32()?,
-            backend: reader.digest()?,
-            id: reader.digest()?,
-        };
+        let Front {
+            mode,
+            chain,
+            edge,
+            program,
+        } = read_front(&mut reader, WitnessKind::Execution)?;
         let pool = reader.list(Reader::bytes)?;
+        if pool.iter().collect::<BTreeSet<_>>().len() != pool.len() {
+            let what = "the same item twice, or items";
+            return Err(RangeInputError::Order { what });
+        }
         let mut used = 0;
         let blocks = reader.list(|reader| read_block(reader, &pool, &mut used))?;
         if used != pool.len() {
@@ -87,7 +78,65 @@ impl RangeInput {
     }
 }
 
-pub(crate) fn read_mode(reader: &mut Reader<'_>) -> Result<TraceMode, RangeInputError> {
+/// What inputs of both kinds begin with.
+#[derive(Debug)]
+pub(crate) struct Front {
+    pub(crate) mode: TraceMode,
+    pub(crate) chain: ChainSpec,
+    pub(crate) edge: LogEdge,
+    pub(crate) program: Program,
+}
+
+/// True if the bytes begin like an input of this kind.
+pub(crate) fn is_of_kind(bytes: &[u8], kind: WitnessKind) -> bool {
+    bytes.starts_with(&MAGIC) && bytes.get(5) == Some(&kind.id())
+}
+
+pub(crate) fn put_front(
+    out: &mut Vec<u8>,
+    kind: WitnessKind,
+    mode: TraceMode,
+    chain: &ChainSpec,
+    edge: &LogEdge,
+    program: &Program,
+) {
+    out.extend_from_slice(&MAGIC);
+    out.extend_from_slice(&[VERSION, kind.id(), mode as u8]);
+    put_bytes(out, &chain.to_bytes());
+    put_bytes(out, &edge.to_bytes());
+    out.extend_from_slice(&program.version.to_be_bytes());
+    out.extend_from_slice(program.backend.as_slice());
+    out.extend_from_slice(program.id.as_slice());
+}
+
+pub(crate) fn read_front(
+    reader: &mut Reader<'_>,
+    kind: WitnessKind,
+) -> Result<Front, RangeInputError> {
+    if reader.array()? != MAGIC {
+        return Err(RangeInputError::Magic);
+    }
+    match reader.u8()? {
+        VERSION => {}
+        found => return Err(RangeInputError::Version { found }),
+    }
+    match reader.u8()? {
+        found if found == kind.id() => {}
+        found => return Err(RangeInputError::WitnessKind { found }),
+    }
+    Ok(Front {
+        mode: read_mode(reader)?,
+        chain: ChainSpec::from_bytes(&reader.bytes()?).map_err(RangeInputError::Rules)?,
+        edge: LogEdge::from_bytes(&reader.bytes()?).map_err(RangeInputError::Edge)?,
+        program: Program {
+            version: reader.u32()?,
+            backend: reader.digest()?,
+            id: reader.digest()?,
+        },
+    })
+}
+
+fn read_mode(reader: &mut Reader<'_>) -> Result<TraceMode, RangeInputError> {
     match reader.u8()? {
         0 => Ok(TraceMode::Outcome),
         1 => Ok(TraceMode::Full),

@@ -12,7 +12,7 @@ mod error;
 mod execute;
 mod input;
 
-pub(crate) use codec::{Reader, put_bytes, put_len, read_mode};
+pub(crate) use codec::{Front, Reader, is_of_kind, put_bytes, put_front, put_len, read_front};
 pub use error::{RangeError, RangeInputError};
 pub use execute::{RangeOutput, execute_range, execute_range_bytes};
 pub use input::{RangeBlock, RangeInput};

@@ -2,15 +2,14 @@
 
 use crate::block::{EthBlock, decode_block};
 use crate::chain::ChainSpec;
-use crate::range::{RangeInputError, Reader, put_bytes, put_len, read_mode};
+use crate::range::{
+    Front, RangeInputError, Reader, is_of_kind, put_bytes, put_front, put_len, read_front,
+};
 use crate::transition::TraceMode;
 use alloc::vec::Vec;
 use alloy_primitives::Bytes;
 use qmtree_proofs::state::StateExtract;
 use qmtree_proofs::statement::{LogEdge, Program, WitnessKind};
-
-const MAGIC: [u8; 4] = *b"QMRI";
-const VERSION: u8 = 1;
 
 /// Consecutive blocks, and all that it takes to execute them behind a head.
 #[derive(Clone, Debug)]
@@ -48,13 +47,15 @@ impl StateWitness {
     /// The witness as bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::from(MAGIC);
-        out.extend_from_slice(&[VERSION, WitnessKind::State.id(), self.mode as u8]);
-        put_bytes(&mut out, &self.chain.to_bytes());
-        put_bytes(&mut out, &self.edge.to_bytes());
-        out.extend_from_slice(&self.program.version.to_be_bytes());
-        out.extend_from_slice(self.program.backend.as_slice());
-        out.extend_from_slice(self.program.id.as_slice());
+        let mut out = Vec::new();
+        put_front(
+            &mut out,
+            WitnessKind::State,
+            self.mode,
+            &self.chain,
+            &self.edge,
+            &self.program,
+        );
         put_bytes(&mut out, &self.extract.to_bytes());
         put_len(&mut out, self.blocks.len());
         for StateBlock {
@@ -71,7 +72,7 @@ impl StateWitness {
     /// True if the bytes begin like a witness of the state log, and not like one of another kind.
     #[must_use]
     pub fn is_one(bytes: &[u8]) -> bool {
-        bytes.starts_with(&MAGIC) && bytes.get(5) == Some(&WitnessKind::State.id())
+        is_of_kind(bytes, WitnessKind::State)
     }
 
     /// Decodes what [`to_bytes`](Self::to_bytes) encodes.
@@ -82,25 +83,12 @@ impl StateWitness {
     /// [`RangeInputError`] names the first thing that is wrong.
     pub fn from_bytes(bytes: &Bytes) -> Result<Self, RangeInputError> {
         let mut reader = Reader::new(bytes);
-        if reader.array()? != MAGIC {
-            return Err(RangeInputError::Magic);
-        }
-        match reader.u8()? {
-            VERSION => {}
-            found => return Err(RangeInputError::Version { found }),
-        }
-        match reader.u8()? {
-            kind if kind == WitnessKind::State.id() => {}
-            found => return Err(RangeInputError::WitnessKind { found }),
-        }
-        let mode = read_mode(&mut reader)?;
-        let chain = ChainSpec::from_bytes(&reader.bytes()?).map_err(RangeInputError::Rules)?;
-        let edge = LogEdge::from_bytes(&reader.bytes()?).map_err(RangeInputError::Edge)?;
-        let program = Program {
-            version: reader.u32()?,
-            backend: reader.digest()?,
-            id: reader.digest()?,
-        };
+        let Front {
+            mode,
+            chain,
+            edge,
+            program,
+        } = read_front(&mut reader, WitnessKind::State)?;
         let extract = StateExtract::from_bytes(&reader.bytes()?);
         let extract = extract.map_err(RangeInputError::Extract)?;
         let blocks = reader.list(|reader| {

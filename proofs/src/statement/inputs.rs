@@ -330,7 +330,7 @@ impl PublicInputs {
             head_after,
             ..
         } = self;
-        let follows = head_before.leaf_count == 0
+        let follows = (head_before.leaf_count == 0 && head_before.entry_count == 0)
             || head_before.block_number.checked_add(1) == Some(self.first_block);
         let checks = [
             ("the last block", self.first_block <= self.last_block),

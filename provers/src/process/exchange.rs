@@ -29,10 +29,10 @@ impl Exchange {
         self.folder.path()
     }
 
-    /// Writes a file for the worker.
+    /// Writes a file for the worker, which must not have put anything in its place.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), BackendError> {
         let path = self.path().join(name);
-        File::create(&path)
+        File::create_new(&path)
             .and_then(|mut file| file.write_all(bytes))
             .map_err(io_error(&path, "write"))
     }

@@ -1,6 +1,6 @@
 //! A state log of which only some entries are known.
 
-use super::form::OpenEntry;
+use super::form::{MAX_EXTRACT_VALUE_LEN, OpenEntry};
 use super::known::Known;
 use crate::error::VerifyError;
 use crate::hash::TreeHasher;
@@ -156,6 +156,7 @@ impl<H: TreeHasher> PartialState<H> {
         writes: &[(B256, Option<Vec<u8>>)],
     ) -> Result<B256, PartialError> {
         check_keys(writes.iter().map(|(key, _)| key))?;
+        check_values(writes)?;
         if tx_num < self.next_tx_num {
             let last = TxNum(self.next_tx_num.0 - 1);
             let found = tx_num;
@@ -277,3 +278,17 @@ impl fmt::Display for PartialError {
 }
 
 impl core::error::Error for PartialError {}
+
+/// Values that the whole log would refuse are refused here too.
+fn check_values(writes: &[(B256, Option<Vec<u8>>)]) -> Result<(), BatchError> {
+    let max = MAX_EXTRACT_VALUE_LEN;
+    let len = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
+    match writes.iter().find(|(_, value)| len(value) > max) {
+        Some((key, value)) => Err(BatchError::ValueLength {
+            key: *key,
+            found: len(value),
+            max,
+        }),
+        None => Ok(()),
+    }
+}

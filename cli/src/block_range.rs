@@ -1,4 +1,4 @@
-//! Which blocks.
+//! A range of blocks on the command line: one number, or FROM..TO with both ends.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
