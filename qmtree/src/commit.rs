@@ -6,6 +6,9 @@
 //! ```
 //!
 //! The chain is serial, and all else hides behind it. Small blocks do everything in turn.
+//!
+//! Each thread has its own copy of the payloads, and the chain puts its hashes into a buffer of its
+//! own first: to write to memory that the other thread has just read takes longer than to copy it.
 
 use crate::block::Block;
 use crate::error::Error;
@@ -26,6 +29,8 @@ use std::time::{Duration, Instant};
 /// Leaves that the second thread gets at a time. Fewer would not fill its lanes, more would leave it
 /// more to do when the chain ends.
 const STEP: usize = CHUNK_LEAVES;
+/// The fewest that it gets at the end of a block.
+const MIN_STEP: usize = 16;
 
 /// Smallest block that is worth a second thread: about 90 us of chain.
 const PARALLEL_LEAVES: usize = 512;
@@ -163,9 +168,9 @@ impl Writer {
         let hasher = &self.hasher;
         let Scratch {
             payloads,
-            journaled,
             tags,
             hashes,
+            piece,
         } = scratch;
         let tags = &**tags;
         let previous = state.last_leaf_hash;
@@ -184,30 +189,25 @@ impl Writer {
         };
         let (sender, chained) = mpsc::channel();
         let (done, finished) = mpsc::sync_channel(1);
-        let mut last = previous;
         let behind = move || {
-            journaled.clear();
-            journaled.extend(given.iter().map(LeafPayload::to_bytes));
-            let begun = journal.begin_block_with(journaled, tags, entries);
+            put_bytes(given, payloads);
+            let begun = journal.begin_block_with(payloads, tags, entries);
             let behind = begun
                 .map_err(Error::from)
-                .map(|()| behind_the_chain(state, hasher, &chained));
+                .map(|()| behind_the_chain(state, hasher, (payloads, tags), &chained));
             // The channel has room for the one answer, and its other end is still there.
             let _ = done.send(behind);
         };
+        let mut last = previous;
         second.run(behind, || {
-            let mut tags = tags.chunks(STEP);
-            let payloads = payloads.chunks_mut(STEP).zip(hashes.chunks_mut(STEP));
-            for (given, (payloads, hashes)) in given.chunks(STEP).zip(payloads) {
-                put_bytes(given, payloads);
-                last = hasher.chain_leaves(last, payloads, hashes);
-                let leaves = Leaves {
-                    payloads,
-                    tags: tags.next().unwrap_or_default(),
-                    hashes,
-                };
+            let (mut given, mut hashes) = (given, &mut hashes[..]);
+            while !given.is_empty() {
+                let (now, later) = given.split_at(step(given.len()));
+                let (chained, room) = std::mem::take(&mut hashes).split_at_mut(now.len());
+                (given, hashes) = (later, room);
+                last = piece.chain(hasher, last, now, chained);
                 // The other side is gone only if the journal failed, and then says so.
-                if sender.send(leaves).is_err() {
+                if sender.send(&*chained).is_err() {
                     break;
                 }
             }
@@ -216,6 +216,12 @@ impl Writer {
         })?;
         Ok(last)
     }
+}
+
+/// Leaves that the second thread gets next, of so many that are left: ever fewer towards the end,
+/// since this thread waits for what is done with the last ones.
+fn step(left: usize) -> usize {
+    (left / 2).clamp(MIN_STEP, STEP).min(left)
 }
 
 /// How long a thread looks for its next piece of work before it sleeps.
@@ -242,11 +248,44 @@ fn receive<T>(receiver: &mpsc::Receiver<T>) -> Option<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     payloads: Vec<[u8; PAYLOAD_LEN]>,
-    /// The same again, for the thread that journals them all at once.
-    journaled: Vec<[u8; PAYLOAD_LEN]>,
     /// Empty if no leaf has one.
     tags: Vec<Tag>,
     hashes: Vec<Digest>,
+    piece: Piece,
+}
+
+/// Leaves that are being chained, and their hashes.
+#[derive(Debug)]
+struct Piece {
+    payloads: Box<[[u8; PAYLOAD_LEN]; STEP]>,
+    hashes: Box<[Digest; STEP]>,
+}
+
+impl Default for Piece {
+    fn default() -> Self {
+        Self {
+            payloads: Box::new([[0; PAYLOAD_LEN]; STEP]),
+            hashes: Box::new([[0; 32]; STEP]),
+        }
+    }
+}
+
+impl Piece {
+    /// Chains at most [`STEP`] leaves; returns the hash of the last one.
+    fn chain(
+        &mut self,
+        hasher: &Hasher,
+        previous: Digest,
+        given: &[LeafPayload],
+        hashes: &mut [Digest],
+    ) -> Digest {
+        let (payloads, _) = self.payloads.split_at_mut(given.len());
+        let (chained, _) = self.hashes.split_at_mut(given.len());
+        put_bytes(given, payloads);
+        let last = hasher.chain_leaves(previous, payloads, chained);
+        hashes.copy_from_slice(chained);
+        last
+    }
 }
 
 impl Scratch {
@@ -275,9 +314,21 @@ fn tag_of_leaf(tx_hash: &B256) -> Tag {
     }
 }
 
-/// Hashes nodes as the chain provides leaves.
-fn behind_the_chain<'a>(state: &mut State, hasher: &Hasher, chained: &mpsc::Receiver<Leaves<'a>>) {
-    while let Some(leaves) = receive(chained) {
+/// Hashes nodes as the chain provides the hashes of these leaves, which have a tag each or none.
+fn behind_the_chain(
+    state: &mut State,
+    hasher: &Hasher,
+    (mut payloads, mut tags): (&[[u8; PAYLOAD_LEN]], &[Tag]),
+    chained: &mpsc::Receiver<&[Digest]>,
+) {
+    while let Some(hashes) = receive(chained) {
+        let all = Leaves {
+            payloads,
+            tags,
+            hashes,
+        };
+        let (leaves, later) = all.split_at(hashes.len());
+        (payloads, tags) = (later.payloads, later.tags);
         state.append(hasher, leaves);
     }
 }

@@ -2,9 +2,10 @@
 
 use super::{BLOCK_LEN, BUFFER_LEN, Buffer, open_direct};
 use crate::io::{DiskFile, Syncer};
-use rustix::fs::FallocateFlags;
+use rustix::fs::{Advice, FallocateFlags};
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::thread::JoinHandle;
@@ -133,8 +134,10 @@ impl LogFile {
             return;
         };
         let thread = std::thread::Builder::new().name("qmtree-write".to_owned());
+        // The last block is appended to.
+        let whole = self.len / BLOCK * BLOCK;
         // If it fails, the next sync says so too.
-        self.writing_back = thread.spawn(move || file.sync_data()).ok();
+        self.writing_back = thread.spawn(move || write_back(&file, whole)).ok();
         self.written_back = self.len;
     }
 
@@ -252,6 +255,16 @@ impl Drop for LogFile {
             let _ = self.cached.set_len(self.len);
         }
     }
+}
+
+/// Syncs a file, and lets go of its pages up to `to`: nobody reads them soon, and the next ones are
+/// written into the memory of these. New memory is dearer, and dearest where a hypervisor takes
+/// back what is free.
+fn write_back(file: &File, to: u64) -> io::Result<()> {
+    file.sync_data()?;
+    // A hint; where it is not taken, the pages stay.
+    let _ = rustix::fs::fadvise(file, 0, NonZeroU64::new(to), Advice::DontNeed);
+    Ok(())
 }
 
 fn write_zeros(file: &File, from: u64, len: u64) -> io::Result<()> {
