@@ -62,15 +62,6 @@ impl TraceName {
     }
 }
 
-/// The name of a mode on the command line.
-pub(crate) fn mode_name(mode: TraceMode) -> &'static str {
-    match mode {
-        TraceMode::Outcome => "outcome",
-        TraceMode::Full => "full",
-        TraceMode::Flat => "flat",
-    }
-}
-
 /// `immediate`, `grouped:N` or `buffered`.
 pub(crate) fn parse_durability(text: &str) -> Result<Durability, String> {
     match text.split_once(':') {

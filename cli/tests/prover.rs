@@ -146,6 +146,30 @@ fn replay_refuses_what_does_not_follow() {
         .says("nothing");
 }
 
+/// A file with another gas limit in the block's header.
+#[test]
+fn a_gas_limit_that_nobody_has_is_refused_by_every_command() {
+    let space = Workspace::new();
+    let file = std::fs::read_to_string(file(FIRST)).unwrap();
+    // 30 million in RLP, and what takes as many bytes.
+    let limit = "8401c9c380";
+    let hostile = file.replacen(limit, "84ffffffff", 1);
+    assert_ne!(file, hostile);
+    space.write("hostile.json", hostile.as_bytes());
+    let hostile = [String::from("hostile.json")];
+    for args in [
+        &["replay"][..],
+        &["prove-range", "--backend", "exec", "-o", "p.seg"],
+        &["run", "--witness", "--db", "db"],
+        &["run", "--witness", "--isolated", "--db", "db"],
+    ] {
+        let ran = space.run(&with(args, &hostile)).exits(2);
+        ran.says(
+            "block 207 has a gas limit of 4294967295; blocks of up to 2147483648 are executed",
+        );
+    }
+}
+
 #[test]
 fn a_proof_by_re_execution_is_verified_for_what_is_expected() {
     let (space, files) = (Workspace::new(), files());
@@ -164,7 +188,24 @@ fn a_proof_by_re_execution_is_verified_for_what_is_expected() {
         .says("trust class none, which the policy does not accept");
     let valid = run(&["--accept", "none"]).exits(0);
     prints(&valid, "VALID exec proof, trust class none");
-    run(&["--accept", "none", "--blocks", "207..209"]).exits(0);
+    prints(
+        &valid,
+        "compared:             chain, rules, head before, program, claims, last hash",
+    );
+    prints(
+        &valid,
+        "taken from the proof: hash profile and leaf scheme, blocks, trace mode, parent hash",
+    );
+    valid.says("nobody said how much the leaves commit to (--trace)");
+    let told = run(&[
+        "--accept", "none", "--blocks", "207..209", "--trace", "outcome",
+    ])
+    .exits(0);
+    prints(&told, "blocks, trace mode, last hash");
+    for trace in ["full", "flat"] {
+        let ran = run(&["--accept", "none", "--trace", trace]).exits(1);
+        ran.says(&format!("the trace mode is outcome, not {trace}"));
+    }
     let verdict = run(&["--accept", "none", "--json"]).exits(0).json();
     assert_eq!(verdict["valid"], true);
     assert_eq!(verdict["publicInputs"], *inputs);

@@ -36,6 +36,29 @@ fn a_range_is_exported_inspected_and_verified() {
     let said = export("100..119", "range.qmw", &[]).out;
     assert!(said.starts_with("20 blocks, "), "{said}");
     export("100..119", "range.json", &["--json"]);
+    // The same by the leaves: the first of block 100, and one in block 119.
+    let first = |block: &str| {
+        let shown = space.ok(&["block", "--db", "db", block, "--json"]).json();
+        shown["from"].as_u64().unwrap()
+    };
+    let leaves = format!("{}..{}", first("100"), first("119") + 1);
+    let by_leaves = [
+        "witness",
+        "export",
+        "--db",
+        "db",
+        "--tx-num",
+        &leaves,
+        "-o",
+        "leaves.qmw",
+        &chain,
+    ];
+    space.ok(&[&by_leaves[..], &genesis].concat());
+    assert_eq!(space.read("leaves.qmw"), space.read("range.qmw"));
+    let given = [
+        "witness", "export", "--db", "db", "--tx-num", "0", "-o", "x", &chain,
+    ];
+    space.run(&[&given[..], &genesis].concat()).exits(2);
 
     let said = space.ok(&["witness", "inspect", "range.qmw"]).out;
     assert!(

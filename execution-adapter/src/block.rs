@@ -24,6 +24,8 @@ pub enum BlockError {
         /// So many.
         count: usize,
     },
+    /// Another encoding of a block than the one that it has.
+    NotCanonical,
     /// No key has made this signature.
     Signature {
         /// Position of the transaction in its block.
@@ -37,12 +39,17 @@ pub enum BlockError {
 
 /// Decodes a block from `[header, transactions, ommers, withdrawals?]`.
 ///
+/// A block has one encoding: what decodes to a block that is encoded otherwise is refused. The decoders of
+/// some fields take more than their encoders write.
+///
 /// # Errors
-/// [`BlockError::Rlp`] or [`BlockError::TrailingBytes`].
-pub fn decode_block(mut bytes: &[u8]) -> Result<EthBlock, BlockError> {
-    let block = EthBlock::decode(&mut bytes).map_err(|reason| BlockError::Rlp { reason })?;
-    match bytes.len() {
-        0 => Ok(block),
+/// [`BlockError::Rlp`], [`BlockError::TrailingBytes`] or [`BlockError::NotCanonical`].
+pub fn decode_block(bytes: &[u8]) -> Result<EthBlock, BlockError> {
+    let mut rest = bytes;
+    let block = EthBlock::decode(&mut rest).map_err(|reason| BlockError::Rlp { reason })?;
+    match rest.len() {
+        0 if alloy_rlp::encode(&block) == bytes => Ok(block),
+        0 => Err(BlockError::NotCanonical),
         count => Err(BlockError::TrailingBytes { count }),
     }
 }
@@ -79,6 +86,7 @@ impl fmt::Display for BlockError {
         match self {
             Self::Rlp { reason } => write!(f, "not the RLP of a block: {reason}"),
             Self::TrailingBytes { count } => write!(f, "{count} bytes after the block"),
+            Self::NotCanonical => f.write_str("not the one RLP that this block has"),
             Self::Signature {
                 index,
                 hash,

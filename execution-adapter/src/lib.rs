@@ -12,6 +12,7 @@ mod chain;
 pub mod engine;
 mod execute;
 mod leaf;
+mod limits;
 mod memory_state;
 mod mpt;
 mod one_tx;
@@ -41,6 +42,7 @@ pub use chain::UnsupportedFork;
 pub use chain::{ChainError, ChainSpec, RulesError};
 pub use execute::{BlockInput, ExecuteError, ExecutedBlock, TracerFor, execute_block};
 pub use leaf::{LeafParts, LeafRecord, PreStateHash, ReadSet, RuleError};
+pub use limits::{LimitError, MAX_BLOCK_GAS, MAX_RANGE_GAS, SYSTEM_GAS};
 pub use memory_state::{MemoryState, MemoryStateError};
 pub use mpt::{
     AccountChange, AccountFields, NodeSet, SparseState, Trie, TrieError, TrieFault, TrieName,

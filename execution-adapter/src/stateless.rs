@@ -4,6 +4,7 @@ use crate::block::{BlockError, EthBlock, recover_senders};
 use crate::chain::ChainSpec;
 use crate::execute::{BlockInput, ExecuteError, TracerFor, execute_block};
 use crate::leaf::{LeafParts, PreStateHash, ReadSet, RuleError};
+use crate::limits::{LimitError, check_block};
 use crate::trace::TraceError;
 use crate::transition::{StepsCommitment, TransitionKind};
 use crate::verify::{Field, Mismatch, StateScope, check_body, check_outcome, same};
@@ -76,6 +77,8 @@ pub enum StatelessError {
     Trace(TraceError),
     /// A leaf could not be made.
     Leaf(RuleError),
+    /// More work than is taken on, by its header.
+    Limit(LimitError),
 }
 
 /// Executes a block from a witness, checks every field of its header that follows from execution,
@@ -100,6 +103,7 @@ where
         claims,
     } = input;
     let header = &block.header;
+    check_block(header)?;
     let database = WitnessDb::new(header, witness, claims)?;
     let pre_state = database.pre_state();
     let failure = database.failure();
@@ -205,6 +209,12 @@ impl From<BlockError> for StatelessError {
     }
 }
 
+impl From<LimitError> for StatelessError {
+    fn from(error: LimitError) -> Self {
+        Self::Limit(error)
+    }
+}
+
 impl From<WitnessError> for StatelessError {
     fn from(error: WitnessError) -> Self {
         Self::Witness(error)
@@ -238,6 +248,7 @@ impl fmt::Display for StatelessError {
             Self::Mismatch(mismatch) => mismatch.fmt(f),
             Self::Trace(error) => error.fmt(f),
             Self::Leaf(error) => error.fmt(f),
+            Self::Limit(error) => error.fmt(f),
         }
     }
 }
@@ -248,6 +259,7 @@ impl core::error::Error for StatelessError {
             Self::Execute(error) => error.source(),
             Self::Leaf(error) => error.source(),
             Self::Block(_) | Self::Witness(_) | Self::Mismatch(_) | Self::Trace(_) => None,
+            Self::Limit(_) => None,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! docs/FORMAT.md, section 8, is the contract.
 
 use alloy_primitives::{Address, B256, U256, keccak256};
+pub use qmtree_proofs::statement::TraceMode;
 
 /// What is hashed first, so that a commitment of another tracer, or of another revm, is another
 /// commitment. The revm version is the one that the workspace pins.
@@ -23,19 +24,6 @@ pub enum TransitionKind {
     /// A state that was given and not executed: of a genesis, or what a block file says was before
     /// its block.
     Given = 4,
-}
-
-/// How much of the execution is committed to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum TraceMode {
-    /// The outcome, without steps.
-    #[default]
-    Outcome = 0,
-    /// Every step, in a twig log of its own that single steps can be proved from.
-    Full = 1,
-    /// Every step, as one RLP list.
-    Flat = 2,
 }
 
 /// What was asked for.

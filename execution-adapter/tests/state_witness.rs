@@ -13,7 +13,7 @@ mod inside;
 use alloy_primitives::{Address, Bytes, TxKind, U256};
 use common::*;
 use inside::{Chain, database, devchain};
-use qmtree::proofs::state::{PartialError, StateExtract};
+use qmtree::proofs::state::{Entry, PartialError, StateExtract};
 use qmtree::proofs::{TxNum, VerifyError};
 use qmtree::{At, Db, KeyUse, View};
 use qmtree_execution_adapter::engine::{
@@ -137,51 +137,108 @@ fn what_a_witness_lacks_is_named() {
         };
         check(&view, &whole);
         for (at, open) in good.extract.entries().iter().enumerate() {
-            let lacking = StateWitness {
-                extract: extract_without(&view, &good, at),
-                ..good.clone()
-            };
-            let error = replay(&lacking).unwrap_err();
-            let StateWitnessError::Block { source, .. } = error else {
-                panic!("{error}")
-            };
-            let text = source.to_string();
-            let missing = match *source {
-                StateBlockError::Missing(missing) => missing.source,
-                StateBlockError::Log(source) => source,
-                other => panic!("{other}"),
-            };
-            let (StateLogError::Read(PartialError::Unknown { key })
-            | StateLogError::Read(PartialError::UnknownBefore { key })) = missing
-            else {
-                panic!("{missing}")
-            };
-            assert!(text.contains(&key.to_string()), "{text}");
-            // The key that is missing is the entry's, or one that the entry shows to be absent, or
-            // the one behind it, which is deleted.
-            let entry = open.entry;
-            assert!(
-                entry.key == key || entry.excludes(&key) || entry.next_key == key,
-                "{text}"
-            );
+            misses(&view, &good, at, open.entry);
         }
     }
 }
 
+/// Without one of its entries a witness is refused, and the key that is missing is named.
+fn misses(view: &View, good: &StateWitness, at: usize, entry: Entry) {
+    let lacking = StateWitness {
+        extract: extract_without(view, good, at),
+        ..good.clone()
+    };
+    let error = replay(&lacking).unwrap_err();
+    let StateWitnessError::Block { source, .. } = error else {
+        panic!("{error}")
+    };
+    let text = source.to_string();
+    let missing = match *source {
+        StateBlockError::Missing(missing) => missing.source,
+        StateBlockError::Log(source) => source,
+        other => panic!("{other}"),
+    };
+    let (StateLogError::Read(PartialError::Unknown { key })
+    | StateLogError::Read(PartialError::UnknownBefore { key })) = missing
+    else {
+        panic!("{missing}")
+    };
+    assert!(text.contains(&key.to_string()), "{text}");
+    // The key that is missing is the entry's, or one that the entry shows to be absent, or
+    // the one behind it, which is deleted.
+    assert!(
+        entry.key == key || entry.excludes(&key) || entry.next_key == key,
+        "{text}"
+    );
+}
+
+/// Flips bits of witnesses as bytes, each alone, on all threads. What does not fail is another statement.
+/// Returns how many failed, and how many were one.
+fn flip(witnesses: &[Vec<u8>], step: usize) -> (usize, usize) {
+    let run = |bytes: Vec<u8>| execute_state_witness_bytes(&Bytes::from(bytes));
+    let digest = |bytes: &Vec<u8>| run(bytes.clone()).unwrap().public_inputs.digest();
+    let good: Vec<_> = witnesses.iter().map(digest).collect();
+    let places = witnesses.iter().enumerate();
+    let bits: Vec<(usize, usize)> = places
+        .flat_map(|(at, bytes)| (0..bytes.len() * 8).map(move |bit| (at, bit)))
+        .collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let counts = std::thread::scope(|scope| {
+        let spawn = |thread: usize| {
+            let (bits, good) = (&bits, &good);
+            scope.spawn(move || {
+                let (mut failed, mut other) = (0, 0);
+                for (at, bit) in bits.iter().skip(thread * step).step_by(threads * step) {
+                    let mut forged = witnesses[*at].clone();
+                    forged[bit / 8] ^= 1 << (bit % 8);
+                    match run(forged) {
+                        Err(_) => failed += 1,
+                        Ok(output) => {
+                            let digest = output.public_inputs.digest();
+                            assert_ne!(digest, good[*at], "witness {at}, bit {bit}");
+                            other += 1;
+                        }
+                    }
+                }
+                (failed, other)
+            })
+        };
+        let threads: Vec<_> = (0..threads).map(spawn).collect();
+        let counts = threads.into_iter().map(|thread| thread.join().unwrap());
+        counts.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
+    });
+    assert_eq!(counts.0 + counts.1, bits.len().div_ceil(step));
+    eprintln!(
+        "{} of {} bits flipped, one at a time: {} fail, {} are another statement",
+        counts.0 + counts.1,
+        bits.len(),
+        counts.0,
+        counts.1
+    );
+    counts
+}
+
+/// Every bit of a witness of two blocks, and some of those of every block of the chain. Builds without
+/// optimisation take some of them.
 #[test]
 fn every_bit_of_a_witness_counts() {
     let (blocks, chain) = ran_devchain();
-    let good = witness(&chain.db.view(), &blocks[60..62]);
+    let view = chain.db.view();
+    let good = witness(&view, &blocks[60..62]);
     let bytes = good.to_bytes();
-    let digest = replay(&good).unwrap().public_inputs.digest();
-    // All of them would take minutes; a prime step meets every field.
-    for bit in (0..bytes.len() * 8).step_by(61) {
-        let mut forged = bytes.clone();
-        forged[bit / 8] ^= 1 << (bit % 8);
-        if let Ok(output) = execute_state_witness_bytes(&Bytes::from(forged)) {
-            assert_ne!(output.public_inputs.digest(), digest, "bit {bit}");
-        }
-    }
+    let (few, fewer) = if cfg!(debug_assertions) {
+        (401, 40_009)
+    } else {
+        (1, 1_009)
+    };
+    flip(std::slice::from_ref(&bytes), few);
+    let each = blocks
+        .iter()
+        .map(|block| witness(&view, std::slice::from_ref(block)).to_bytes());
+    let each: Vec<Vec<u8>> = each.collect();
+    let (_, other) = flip(&each, fewer);
+    // What an execution cannot see: who proves, header fields that are only in the hash, and the like.
+    assert!(other > 0);
     for cut in (0..bytes.len()).step_by(997) {
         let cut = Bytes::copy_from_slice(&bytes[..cut]);
         assert!(StateWitness::from_bytes(&cut).is_err());
@@ -352,6 +409,7 @@ fn real_blocks_are_replayed_leaf_by_leaf() {
         return;
     };
     let mut count = 0;
+    let mut made = Vec::new();
     for entry in std::fs::read_dir(std::path::Path::new(&data).join("blocks")).unwrap() {
         let block = match open_block_file(&entry.unwrap().path(), None).unwrap() {
             BlockFile::WithState(block) => *block,
@@ -365,6 +423,21 @@ fn real_blocks_are_replayed_leaf_by_leaf() {
         let output = check(&db.view(), &witness);
         assert_eq!(output.public_inputs.claims, u64::from(!block.ommers_known));
         count += 1;
+        made.push(witness.to_bytes());
     }
     assert!(count > 50, "{count} files");
+    // Each of them as often as its length allows: a replay costs about as much as it has bytes.
+    let budget = if cfg!(debug_assertions) {
+        1 << 20
+    } else {
+        16 << 20
+    };
+    let mut tried = 0;
+    for bytes in &made {
+        let times = (budget / bytes.len()).clamp(16, bytes.len() * 8);
+        let step = (bytes.len() * 8).div_ceil(times) | 1;
+        let (failed, other) = flip(std::slice::from_ref(bytes), step);
+        tried += failed + other;
+    }
+    eprintln!("{tried} bits of them flipped, one at a time; none goes unnoticed");
 }

@@ -16,12 +16,15 @@ use qmtree_execution_adapter::engine::{
     BlockFile, ChainGenesis, WitnessedBlock, open_block_file, read_witness_file,
 };
 use qmtree_execution_adapter::{
-    ChainSpec, EthBlock, ExecutionWitness, NoTracer, StatelessError, StatelessInput,
-    StatelessOutput, execute_stateless,
+    BlockInput, ChainSpec, EthBlock, ExecutionWitness, NoTracer, PROGRAM_VERSION, RangeBlock,
+    RangeInput, StateScope, StatelessError, StatelessInput, StatelessOutput, TraceMode, WitnessDb,
+    check_outcome, execute_block, execute_range_bytes, execute_stateless,
 };
-use qmtree_proofs::LeafPayload;
+use qmtree_proofs::statement::{LogEdge, Program};
+use qmtree_proofs::{LeafPayload, Profile, Scheme};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use whole::{trimmed, whole_witness};
 
 /// 208 is the first block of Osaka.
@@ -181,31 +184,129 @@ fn every_node_code_and_header_is_missed_by_name() {
     assert!(tried > 30, "{tried}");
 }
 
-/// A bit of every byte of the witness: in turn each of the eight.
+/// Whether the block leads from this witness to the state root in its header: all of `execute_stateless`
+/// but the recovery of senders, which is most of its time and reads no witness.
+fn holds(file: &WitnessedBlock, witness: &ExecutionWitness) -> bool {
+    let prepared = &file.prepared;
+    let header = &prepared.block.header;
+    let Ok(database) = WitnessDb::new(header, witness, file.claims.clone()) else {
+        return false;
+    };
+    let failure = database.failure();
+    let input = BlockInput {
+        chain: &prepared.chain,
+        block: &prepared.block,
+        senders: &prepared.senders,
+        keep_changes: true,
+    };
+    let executed = execute_block(input, database, NoTracer, |_| {});
+    let Ok(executed) = executed else {
+        return false;
+    };
+    if failure.get().is_some()
+        || check_outcome(&prepared.block, &executed.outcome, StateScope::Complete).is_err()
+    {
+        return false;
+    }
+    let mut state = executed.state;
+    state.merge_transitions(revm::database::states::bundle_state::BundleRetention::PlainState);
+    let changes = state.take_bundle();
+    state
+        .database
+        .post_state_root(&changes)
+        .is_ok_and(|root| root == header.state_root)
+}
+
+type List = fn(&mut ExecutionWitness) -> &mut Vec<Bytes>;
+const LISTS: [List; 3] = [
+    |witness| &mut witness.state,
+    |witness| &mut witness.codes,
+    |witness| &mut witness.headers,
+];
+
+/// Every bit of every node, code and header of the three witnesses, on all threads. Builds without
+/// optimisation take some of them.
 #[test]
 fn a_flipped_bit_anywhere_is_found() {
-    for file in files() {
-        let good = execute_file(&file, &file.witness).unwrap();
-        let lists: [fn(&mut ExecutionWitness) -> &mut Vec<Bytes>; 3] = [
-            |witness| &mut witness.state,
-            |witness| &mut witness.codes,
-            |witness| &mut witness.headers,
-        ];
-        let step = if cfg!(debug_assertions) { 101 } else { 17 };
-        for list in lists {
-            for index in 0..list(&mut file.witness.clone()).len() {
-                let len = list(&mut file.witness.clone())[index].len();
-                for at in (index % step..len).step_by(step) {
-                    let mut flipped = file.witness.clone();
-                    let item = &mut list(&mut flipped)[index];
-                    let mut bytes = item.to_vec();
-                    bytes[at] ^= 1 << ((at / step + index) % 8);
-                    *item = bytes.into();
-                    let found = execute_file(&file, &flipped);
-                    assert!(found.is_err(), "item {index}, byte {at}");
-                }
+    let files = files();
+    let step = if cfg!(debug_assertions) { 809 } else { 1 };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut flips = Vec::new();
+    for (file, witnessed) in files.iter().enumerate() {
+        assert!(holds(witnessed, &witnessed.witness));
+        for (list, items) in LISTS.iter().enumerate() {
+            for (index, item) in items(&mut witnessed.witness.clone()).iter().enumerate() {
+                flips.extend((0..item.len() * 8).map(|bit| (file, list, index, bit)));
             }
         }
-        assert_ne!(good.digest(), B256::ZERO);
     }
+    let all = flips.len();
+    assert_eq!(all, 8 * 36_755);
+    let tried = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let (flips, files, tried) = (&flips, &files, &tried);
+            scope.spawn(move || {
+                for (file, list, index, bit) in
+                    flips.iter().skip(thread * step).step_by(threads * step)
+                {
+                    let witnessed = &files[*file];
+                    let mut flipped = witnessed.witness.clone();
+                    let item = &mut LISTS[*list](&mut flipped)[*index];
+                    let mut bytes = item.to_vec();
+                    bytes[bit / 8] ^= 1 << (bit % 8);
+                    *item = bytes.into();
+                    assert!(
+                        !holds(witnessed, &flipped),
+                        "file {file}, list {list}, item {index}, bit {bit}"
+                    );
+                    tried.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let tried = tried.into_inner();
+    eprintln!("{tried} of {all} bits flipped, one at a time; each was found");
+    assert_eq!(tried, all.div_ceil(step));
+}
+
+/// Every bit of what a prover's program reads: blocks, rules, edge and program as well. What is not found
+/// leads to another statement.
+#[test]
+fn a_flipped_bit_of_an_input_fails_or_shows_in_the_statement() {
+    let file = &files()[2];
+    let input = RangeInput {
+        chain: (*file.prepared.chain).clone(),
+        edge: LogEdge::empty(
+            file.prepared.chain.chain_id(),
+            Profile::Keccak256,
+            Scheme::ReadSet1,
+        ),
+        program: Program::new(PROGRAM_VERSION, "exec", B256::ZERO),
+        mode: TraceMode::Outcome,
+        blocks: vec![RangeBlock {
+            block: file.prepared.block.clone(),
+            witness: file.witness.clone(),
+            claims: file.claims.clone(),
+        }],
+    };
+    let bytes = input.to_bytes();
+    let run = |bytes: &[u8]| execute_range_bytes(&Bytes::copy_from_slice(bytes));
+    let good = run(&bytes).unwrap().public_inputs.digest();
+    let step = if cfg!(debug_assertions) { 401 } else { 1 };
+    let (mut failed, mut other) = (0, 0);
+    for bit in (0..bytes.len() * 8).step_by(step) {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        match run(&flipped) {
+            Err(_) => failed += 1,
+            Ok(output) => {
+                assert_ne!(output.public_inputs.digest(), good, "bit {bit}");
+                other += 1;
+            }
+        }
+    }
+    let all = bytes.len() * 8;
+    eprintln!("of {all} bits {failed} fail when flipped, and {other} are another statement");
+    assert_eq!(failed + other, all.div_ceil(step));
 }

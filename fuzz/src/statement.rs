@@ -112,6 +112,7 @@ fn stated(profile: Profile) -> (LogEdge, PublicInputs, RangeTree) {
     let setup = StatementSetup {
         rules: B256::repeat_byte(5),
         witness: WitnessKind::Execution,
+        mode: TraceMode::Full,
         program: program(),
     };
     let mut builder = StatementBuilder::new(profile, &edge, setup).expect("empty");

@@ -9,7 +9,7 @@
 use alloy_primitives::{B256, keccak256};
 use qmtree_proofs::statement::{
     BlockOpening, BlockRecord, BlockResult, Expected, LogEdge, Program, PublicInputs, RangeTree,
-    StatementBuilder, StatementError, StatementSetup, WitnessKind,
+    StatementBuilder, StatementError, StatementSetup, TraceMode, WitnessKind,
 };
 use qmtree_proofs::{
     Blake3, Head, Keccak256, LeafPayload, MemoryLog, Profile, Scheme, TreeHasher, TxNum,
@@ -35,6 +35,7 @@ fn setup() -> StatementSetup {
     StatementSetup {
         rules: B256::repeat_byte(3),
         witness: WitnessKind::Execution,
+        mode: TraceMode::Outcome,
         program: Program::new(1, "exec", B256::repeat_byte(9)),
     }
 }
@@ -91,6 +92,7 @@ fn expected(inputs: &PublicInputs) -> Expected {
         chain_id: 1,
         rules: setup().rules,
         program: setup().program,
+        mode: setup().mode,
         head_before: inputs.head_before,
         first_block: FIRST,
         last_block: inputs.last_block,
@@ -288,10 +290,12 @@ fn a_block_of_the_range_can_be_shown_alone() {
 #[test]
 fn every_field_changes_the_digest() {
     let (inputs, _) = statement(&Keccak256, 5, 3);
-    let changes: [fn(&mut PublicInputs); 31] = [
+    let changes: [fn(&mut PublicInputs); 33] = [
         |inputs| inputs.chain_id += 1,
         |inputs| inputs.rules.0[31] ^= 1,
         |inputs| inputs.witness = WitnessKind::State,
+        |inputs| inputs.mode = TraceMode::Full,
+        |inputs| inputs.mode = TraceMode::Flat,
         |inputs| inputs.first_block += 1,
         |inputs| inputs.last_block += 1,
         |inputs| inputs.parent_hash.0[0] ^= 1,
@@ -337,7 +341,7 @@ fn encoded_inputs_are_canonical_and_every_bit_counts() {
     let (inputs, _) = statement(&Keccak256, 5, 3);
     let bytes = inputs.to_bytes();
     assert_eq!(bytes.len(), PublicInputs::ENCODED_LEN);
-    assert_eq!(PublicInputs::ENCODED_LEN, 537);
+    assert_eq!(PublicInputs::ENCODED_LEN, 538);
     assert_eq!(PublicInputs::from_bytes(&bytes).unwrap(), inputs);
     for bit in 0..bytes.len() * 8 {
         let mut flipped = bytes.clone();
@@ -377,6 +381,37 @@ fn a_verifier_gets_what_it_expects_or_an_error() {
         change(&mut other);
         inputs.check(&other).unwrap_err();
     }
+    // The same blocks under another mode are another statement, and that is what is said.
+    for (mode, refusal) in [
+        (TraceMode::Full, "the trace mode is full, not outcome"),
+        (TraceMode::Flat, "the trace mode is flat, not outcome"),
+    ] {
+        let other = PublicInputs { mode, ..inputs };
+        let refused = other.check(&good).unwrap_err();
+        let expected = TraceMode::Outcome;
+        assert_eq!(
+            refused,
+            StatementError::Mode {
+                found: mode,
+                expected
+            }
+        );
+        assert_eq!(refused.to_string(), refusal);
+        assert_eq!(
+            inputs.check_follows(&other).unwrap_err(),
+            StatementError::Mode {
+                found: expected,
+                expected: mode,
+            }
+        );
+    }
+    let mut bytes = inputs.to_bytes();
+    bytes[41] = 3;
+    let found = 3;
+    assert_eq!(
+        PublicInputs::from_bytes(&bytes).unwrap_err(),
+        StatementError::UnknownMode { found }
+    );
     // A claim has to be accepted by name.
     let mut claimed = inputs;
     claimed.claims = 1;
@@ -493,6 +528,7 @@ fn the_oracle_says_the_same() {
         let setup = StatementSetup {
             rules: label("rules".into()),
             witness: WitnessKind::Execution,
+            mode: TraceMode::from_id(case["mode"].as_u64().unwrap() as u8).unwrap(),
             program: Program::new(7, "exec", label("program".into())),
         };
         let mut builder = StatementBuilder::new(profile, &edge, setup).unwrap();

@@ -10,7 +10,7 @@ use qmtree_storage::snapshot::{PackError, pack_word, unpack_word};
 pub const MAX_ARTIFACT_LEN: u64 = 512 << 20;
 
 const MAGIC: [u8; 8] = *b"QMPROOFS";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Word 0: magic, version, the hash of what follows, first and last block, statement, program id,
 /// backend.
 const HEADER_LEN: usize = 156;

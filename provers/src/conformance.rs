@@ -61,7 +61,8 @@ const FLIPS: usize = 24;
 
 /// Runs the suite: about fifty verifications, two proofs, and some requests that have to be refused.
 ///
-/// `other` is another input of the same program, which leads to another statement.
+/// `other` is another input of the same program, which leads to another statement: other blocks, or the
+/// same ones under another trace mode. Run it for both.
 ///
 /// # Errors
 /// The first [`Failure`].

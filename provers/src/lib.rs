@@ -22,6 +22,7 @@ pub mod conformance;
 mod envelope;
 mod error;
 mod exec;
+mod files;
 mod mock;
 mod policy;
 #[cfg(unix)]
@@ -43,6 +44,6 @@ pub use policy::{Policy, verify};
 #[cfg(unix)]
 pub use process::{ProcessBackend, ProcessVerifier, WorkerConfig, WorkerLimits};
 #[cfg(feature = "range")]
-pub use program::RangeProgram;
+pub use program::{ExpectedRange, RangeProgram};
 pub use program::{GuestProgram, ProgramError, ProgramOutput};
 pub use serve::serve;

@@ -66,31 +66,85 @@ impl RangeProgram {
 #[cfg(feature = "range")]
 impl GuestProgram for RangeProgram {
     fn run(&self, input: &[u8]) -> Result<ProgramOutput, ProgramError> {
-        use qmtree_execution_adapter::{RangeError, StateWitness, execute_range_bytes};
-        let input = alloy_primitives::Bytes::copy_from_slice(input);
-        if StateWitness::is_one(&input) {
-            return run_state_witness(&input);
-        }
-        let output = execute_range_bytes(&input).map_err(|error| match error {
-            RangeError::Input(_) => ProgramError::Input {
-                source: Box::new(error),
-            },
-            error => ProgramError::Failed {
-                source: Box::new(error),
-            },
-        })?;
-        Ok(ProgramOutput {
-            statement: output.public_inputs.digest(),
-            program_id: output.public_inputs.program.id,
-        })
+        run_range(input, None)
     }
+}
+
+/// [`RangeProgram`] for whoever verifies by executing again, and knows the public inputs: an input that
+/// cannot lead to these is refused before it is executed.
+///
+/// An input is as much work as its maker likes, within the limits of a range. Public inputs that were
+/// compared with what is expected say which blocks there have to be, behind which head, under which
+/// rules; input that says otherwise is not worth an execution.
+#[cfg(feature = "range")]
+#[derive(Clone, Copy, Debug)]
+pub struct ExpectedRange {
+    public_inputs: qmtree_proofs::statement::PublicInputs,
+}
+
+#[cfg(feature = "range")]
+impl ExpectedRange {
+    /// The program, for inputs that lead to `public_inputs`.
+    #[must_use]
+    pub const fn new(public_inputs: qmtree_proofs::statement::PublicInputs) -> Self {
+        Self { public_inputs }
+    }
+}
+
+#[cfg(feature = "range")]
+impl GuestProgram for ExpectedRange {
+    fn run(&self, input: &[u8]) -> Result<ProgramOutput, ProgramError> {
+        run_range(input, Some(&self.public_inputs))
+    }
+}
+
+/// Executes blocks from witnesses of either kind, if they can lead to what is expected.
+#[cfg(feature = "range")]
+fn run_range(
+    input: &[u8],
+    expected: Option<&qmtree_proofs::statement::PublicInputs>,
+) -> Result<ProgramOutput, ProgramError> {
+    use qmtree_execution_adapter::{RangeError, RangeInput, StateWitness, execute_range};
+    let input = alloy_primitives::Bytes::copy_from_slice(input);
+    if StateWitness::is_one(&input) {
+        return run_state_witness(&input, expected);
+    }
+    let execute = || {
+        let input = RangeInput::from_bytes(&input)?;
+        if let Some(expected) = expected {
+            input.check_for(expected)?;
+        }
+        execute_range(&input, input.edge.head().profile)
+    };
+    let output = execute().map_err(|error| match error {
+        RangeError::Input(_) => ProgramError::Input {
+            source: Box::new(error),
+        },
+        error => ProgramError::Failed {
+            source: Box::new(error),
+        },
+    })?;
+    Ok(ProgramOutput {
+        statement: output.public_inputs.digest(),
+        program_id: output.public_inputs.program.id,
+    })
 }
 
 /// The same program, of blocks with a witness of QMTree's own state log.
 #[cfg(feature = "range")]
-fn run_state_witness(input: &alloy_primitives::Bytes) -> Result<ProgramOutput, ProgramError> {
-    use qmtree_execution_adapter::{StateWitnessError, execute_state_witness_bytes};
-    let output = execute_state_witness_bytes(input).map_err(|error| match error {
+fn run_state_witness(
+    input: &alloy_primitives::Bytes,
+    expected: Option<&qmtree_proofs::statement::PublicInputs>,
+) -> Result<ProgramOutput, ProgramError> {
+    use qmtree_execution_adapter::{StateWitness, StateWitnessError, execute_state_witness};
+    let execute = || {
+        let witness = StateWitness::from_bytes(input)?;
+        if let Some(expected) = expected {
+            witness.check_for(expected)?;
+        }
+        execute_state_witness(&witness, witness.edge.head().profile)
+    };
+    let output = execute().map_err(|error| match error {
         StateWitnessError::Input(_) => ProgramError::Input {
             source: Box::new(error),
         },

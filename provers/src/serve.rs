@@ -4,17 +4,19 @@ use crate::backend::{Control, ProveRequest, ProverBackend, Statement, Trust, Ver
 use crate::envelope::Envelope;
 use crate::error::BackendError;
 use crate::exec::chain;
+use crate::files::{Unread, read_regular, write_new};
 use crate::protocol::{
     MAX_REQUEST_LEN, Op, Report, Request, Response, Tee, VERSION, WorkerError, from_base64,
     is_file_name, to_base64,
 };
 use alloy_primitives::keccak256;
-use std::fs::File;
 use std::io::{self, BufRead, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const PROOF_FILE: &str = "proof.bin";
+/// Longest input or proof that is read; inputs have less than 4 GiB by their encoding.
+const MAX_FILE_LEN: u64 = 4 << 30;
 /// Where the caller sets none.
 const DEADLINE: Duration = Duration::from_secs(24 * 3600);
 
@@ -139,12 +141,7 @@ fn prove(request: &Request, prover: &dyn ProverBackend) -> Result<Response, Back
     )?;
     let proving_ms = u64::try_from(started.elapsed().as_millis()).ok();
     let path = file(request, PROOF_FILE)?;
-    let written = File::create(&path).and_then(|mut file| file.write_all(envelope.proof()));
-    written.map_err(|source| BackendError::Io {
-        path,
-        action: "write",
-        source,
-    })?;
+    write_new(&path, envelope.proof())?;
     let info = prover.info()?;
     Ok(Response {
         backend: Some(info.name),
@@ -219,10 +216,15 @@ fn read_input(request: &Request) -> Result<Vec<u8>, BackendError> {
 
 fn read(request: &Request, name: &str) -> Result<Vec<u8>, BackendError> {
     let path = file(request, name)?;
-    std::fs::read(&path).map_err(|source| BackendError::Io {
-        path,
-        action: "read",
-        source,
+    read_regular(&path, MAX_FILE_LEN).map_err(|unread| match unread {
+        Unread::Missing => bad("a file that is not there"),
+        Unread::NoFile => bad("a file that is a link, a pipe or a folder"),
+        Unread::TooLong => bad("a file of more than 4 GiB"),
+        Unread::Io(source) => BackendError::Io {
+            path,
+            action: "read",
+            source,
+        },
     })
 }
 

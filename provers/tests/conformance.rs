@@ -9,7 +9,9 @@
 mod common;
 
 use alloy_primitives::B256;
-use common::{example_worker, id, sample};
+use common::{example_worker, id, output, sample, traced_sample};
+use qmtree_execution_adapter::{PROGRAM_VERSION, TraceMode};
+use qmtree_proofs::statement::{Expected, Program, StatementError};
 use qmtree_provers::conformance::check;
 use qmtree_provers::{
     BackendError, BackendInfo, Control, Envelope, ExecBackend, Executed, MockBackend, Policy,
@@ -68,6 +70,59 @@ fn a_verifier_that_is_linked_needs_no_worker() {
         &sample("example", &OTHER),
     );
     report.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// The same blocks behind the same head, with leaves that commit to more: what differs in a statement
+/// is the mode, and the heads that follow from it.
+#[test]
+fn proofs_of_the_same_blocks_under_another_mode_are_about_something_else() {
+    let samples = |backend: &str, mode| {
+        let other = traced_sample(backend, &RANGE, mode);
+        (sample(backend, &RANGE), other)
+    };
+    for mode in [TraceMode::Full, TraceMode::Flat] {
+        let exec = ExecBackend::new(RangeProgram, id("exec"));
+        let (range, other) = samples("exec", mode);
+        check(&exec, &exec, &range, &other).unwrap_or_else(|failure| panic!("{failure}"));
+        let mock = MockBackend::new(RangeProgram, id("mock"));
+        let (range, other) = samples("mock", mode);
+        check(&mock, &mock, &range, &other).unwrap_or_else(|failure| panic!("{failure}"));
+    }
+    let worker = example_worker();
+    let (range, other) = samples("example", TraceMode::Full);
+    let report = check(&worker, &worker.verifier(), &range, &other);
+    report.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn a_statement_under_another_mode_is_refused_by_name() {
+    let inputs = |mode| output(&traced_sample("exec", &RANGE, mode).input).public_inputs;
+    let outcome = inputs(TraceMode::Outcome);
+    let expected = Expected {
+        chain_id: outcome.chain_id,
+        rules: outcome.rules,
+        program: Program::new(PROGRAM_VERSION, "exec", id("exec")),
+        mode: TraceMode::Outcome,
+        head_before: outcome.head_before,
+        first_block: 207,
+        last_block: 207,
+        parent_hash: Some(outcome.parent_hash),
+        last_block_hash: Some(outcome.last_block_hash),
+        most_claims: 0,
+    };
+    outcome.check(&expected).unwrap();
+    for found in [TraceMode::Full, TraceMode::Flat] {
+        let other = inputs(found);
+        assert_ne!(other.head_after, outcome.head_after);
+        let refused = other.check(&expected).unwrap_err();
+        let expected = TraceMode::Outcome;
+        assert_eq!(refused, StatementError::Mode { found, expected });
+        // Only the word changed, the leaves did not: that is another statement than was proved.
+        let mut relabelled = other;
+        relabelled.mode = TraceMode::Outcome;
+        assert_ne!(relabelled.digest(), other.digest());
+        assert_ne!(relabelled.digest(), outcome.digest());
+    }
 }
 
 /// A backend that is wrong in one way.

@@ -38,7 +38,7 @@ def _range_root(records):
     return keccak256(b"qmtree/range/1" + records[0][:8] + u64(len(records)) + tree.root())
 
 
-def _case(profile, before, claimed):
+def _case(profile, before, claimed, mode):
     program = keccak256(b"qmtree/backend/1" + b"exec")
     head_before = _head(profile, before, FIRST - 1)
     count, records, blocks, inputs = before, [], [], ZERO
@@ -54,23 +54,25 @@ def _case(profile, before, claimed):
         blocks.append({"number": number, "leaves": size, "claims": claims, "claimsDigest": hex0x(claims_digest),
                        "record": hex0x(records[-1])})
     last = FIRST + len(SIZES) - 1
-    encoded = (u64(CHAIN) + label("rules") + u8(1) + u64(FIRST) + u64(last) + label(f"block {FIRST - 1}")
+    encoded = (u64(CHAIN) + label("rules") + u8(1) + u8(mode) + u64(FIRST) + u64(last) + label(f"block {FIRST - 1}")
                + label(f"block {last}") + label(f"state {FIRST - 1}") + label(f"state {last}") + u64(before)
                + u64(count - 1) + head_before.encode() + head.encode() + _range_root(records)
                + u64(sum(block["claims"] for block in blocks)) + inputs + (7).to_bytes(4, "big") + program
                + label("program"))
-    assert len(encoded) == 537
+    assert len(encoded) == 538
     return {"name": f"{profile.name}-{before}" + ("-claims" if claimed else ""), "profile": profile.name,
+            "mode": mode,
             "leavesBefore": before, "edge": hex0x(_edge(profile, head_before)), "blocks": blocks,
             "rangeRoot": hex0x(_range_root(records)), "publicInputs": hex0x(encoded),
-            "statement": hex0x(keccak256(b"qmtree/public-inputs/1" + encoded))}
+            "statement": hex0x(keccak256(b"qmtree/public-inputs/2" + encoded))}
 
 
 def statements():
-    cases = [_case(profile, before, claimed)
-             for profile in PROFILES for before in (0, 1, 6, 2047, 2048, 4099) for claimed in (False, True)]
+    counts = (0, 1, 6, 2047, 2048, 4099)
+    cases = [_case(profile, before, claimed, index % 3)
+             for profile in PROFILES for index, before in enumerate(counts) for claimed in (False, True)]
     return {"description": "Public inputs of three blocks behind so many test leaves: chain 5, spec 17, scheme "
                            "read-set/1, rules = label('rules'), hash of block n = label('block n'), state root after it "
-                           "= label('state n'), program version 7 and id label('program') of backend exec; "
+                           "= label('state n'), program version 7 and id label('program') of backend exec; mode is the trace mode; "
                            "label(t) = keccak256(t). The leaves are the test leaves that follow.",
             "cases": cases}

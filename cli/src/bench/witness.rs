@@ -16,6 +16,7 @@ use qmtree_execution_adapter::{
     NoTracer, StateBlock, StateWitness, TraceMode, execute_state_witness,
 };
 use qmtree_kernels::Hasher;
+use qmtree_proofs::state::OpenEntry;
 use qmtree_proofs::{LeafPayload, Profile, Scheme, TxNum};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,11 @@ use std::time::Instant;
 /// block reads, and put into a state log among made-up keys, in the order of keys as a bulk load leaves
 /// them, which is where keys that are read together lie farthest apart. Then the block's witness is
 /// made, executed from its bytes, and the block executed in the database; the results must agree.
+///
+/// A second database has the same state as a chain might leave it: on top of the bulk load come 64 blocks
+/// that write four in five of the keys that the block reads, each once, codes excepted, and nine made-up
+/// keys for each of those. That share is an assumption, and no measurement of a chain. The headline and the
+/// times are those of the first placement.
 ///
 /// Bytes are those of proofs, values and codes: blocks are on neither side. Senders are recovered in the
 /// stateless replay, and not in the execution in the database.
@@ -61,6 +67,17 @@ struct Report {
     percent_without_codes: f64,
     /// Median over the blocks.
     median_percent: f64,
+    /// What the bytes are made of: codes (in the entries), all entries, nodes.
+    code_bytes: usize,
+    entry_bytes: usize,
+    node_bytes: usize,
+    /// What an encoding with short numbers would save.
+    padding_bytes: usize,
+    /// The second placement: bytes, of all bytes, without codes, median.
+    recent_bytes: usize,
+    recent_percent: f64,
+    recent_percent_without_codes: f64,
+    recent_median_percent: f64,
     export_p50_millis: f64,
     stateless_p50_millis: f64,
     stateful_p50_millis: f64,
@@ -84,12 +101,25 @@ struct Figures {
     /// Of both: what each of them has of codes, which no proof makes smaller.
     code_bytes: usize,
     mpt_code_bytes: usize,
+    entry_bytes: usize,
+    node_bytes: usize,
+    /// Of entries: ids and numbers of transactions beyond 1 and 4 bytes, lengths beyond 2, and zeros
+    /// before values.
+    padding_bytes: usize,
+    /// The whole witness where most of its keys were written in the last blocks.
+    recent_bytes: usize,
+    recent_percent: f64,
     export_millis: f64,
     stateless_millis: f64,
     stateful_millis: f64,
 }
 
 type Write = (B256, Option<Vec<u8>>);
+
+/// Blocks that the second placement has after the bulk load, and made-up keys that they write for each
+/// of those that the block reads.
+const RECENT_BLOCKS: u64 = 64;
+const OTHERS: usize = 9;
 
 impl BenchWitness {
     pub(crate) fn run(&self) -> Result<(), CliError> {
@@ -115,8 +145,9 @@ impl BenchWitness {
     fn measure(&self, path: &Path, filler: &[Write]) -> Result<Figures, CliError> {
         let witnessed = read_witness_file(path, None).map_err(Box::new)?;
         let place = Place::new(None)?;
-        let mut db = self.database(path, &witnessed, filler, &place)?;
+        let mut db = self.database(path, &witnessed, filler, &place, 0)?;
         let prepared = &witnessed.prepared;
+        let recent_bytes = self.measure_recent(path, &witnessed, filler)?;
         let (mut export, mut stateless, mut made) = (Vec::new(), Vec::new(), None);
         for _ in 0..self.rounds {
             let start = Instant::now();
@@ -144,6 +175,8 @@ impl BenchWitness {
         let values = values.filter_map(|open| Some((open.entry.key, open.value.as_ref()?)));
         let codes = values.filter(|(key, value)| keys::code(keccak256(value)) == *key);
         let mpt_codes = witnessed.witness.codes.iter();
+        let extract = &witness.extract;
+        let node_bytes = 32 * extract.nodes().len();
         let (witness_bytes, mpt) = (witness.proof_len(), witnessed.witness.byte_len());
         Ok(Figures {
             block: report.block_number,
@@ -155,20 +188,48 @@ impl BenchWitness {
             percent: percent(witness_bytes, mpt),
             code_bytes: codes.map(|(_, value)| value.len()).sum(),
             mpt_code_bytes: mpt_codes.map(|code| code.len()).sum(),
+            entry_bytes: extract.to_bytes().len() - node_bytes,
+            node_bytes,
+            padding_bytes: extract.entries().iter().map(padding).sum(),
+            recent_bytes,
+            recent_percent: percent(recent_bytes, mpt),
             export_millis: Samples::new(export).median(),
             stateless_millis: Samples::new(stateless).median(),
             stateful_millis,
         })
     }
 
+    /// Bytes of the block's witness in the second placement. It is executed once, as the block is.
+    fn measure_recent(
+        &self,
+        path: &Path,
+        witnessed: &WitnessedBlock,
+        filler: &[Write],
+    ) -> Result<usize, CliError> {
+        let place = Place::new(None)?;
+        let mut db = self.database(path, witnessed, filler, &place, RECENT_BLOCKS)?;
+        let witness = export_one(path, &db, &witnessed.prepared)?;
+        let output = execute(path, &Bytes::from(witness.to_bytes()))?;
+        let log = LogChain::open(&db).map_err(|source| run_failed(path, source))?;
+        let ran = log.run_block(&mut db, &witnessed.prepared, NoTracer);
+        let (report, ..) = ran.map_err(|source| run_failed(path, source))?;
+        match output.public_inputs.head_after == report.head {
+            true => Ok(witness.proof_len()),
+            false => Err(CliError::Bench {
+                what: "the replay from the witness and the database do not agree",
+            }),
+        }
+    }
+
     /// A database whose newest block is the one before, with the state that the block reads among
-    /// the filler.
+    /// the filler, and most of it written again in the last `recent` blocks.
     fn database(
         &self,
         path: &Path,
         witnessed: &WitnessedBlock,
         filler: &[Write],
         place: &Place,
+        recent: u64,
     ) -> Result<Db, CliError> {
         let state = witnessed.state_read();
         let state = state.map_err(|source| CliError::WitnessState {
@@ -184,22 +245,38 @@ impl BenchWitness {
         LogChain::begin_before(&mut given, &prepared).map_err(|source| run_failed(path, source))?;
         let view = given.view();
         let mut writes = filler.to_vec();
+        // There may be fewer blocks before this one.
+        let recent = recent.min(view.head().block_number);
+        let mut history = History::new(recent, filler);
         let all = view.state_from(&B256::ZERO, None).map_err(small.failed())?;
         for item in all {
             let (key, value) = item.map_err(small.failed())?;
+            history.add(key, &value);
             writes.push((key, Some(value)));
         }
         writes.sort_unstable();
         let mut db = create(&prepared, place)?;
         let failed = place.failed();
-        let mut block = db.begin_block(view.head().block_number).map_err(&failed)?;
+        let first = view.head().block_number - recent;
+        let mut block = db.begin_block(first).map_err(&failed)?;
         let tx_num = TxNum(0);
         block
             .write(&StateBatch { tx_num, writes })
             .map_err(&failed)?;
         block
             .commit(&[LeafPayload::default()], &[])
-            .map_err(failed)?;
+            .map_err(&failed)?;
+        for (writes, number) in history.blocks.into_iter().zip(1..) {
+            let mut block = db.begin_block(first + number).map_err(&failed)?;
+            let tx_num = TxNum(number);
+            if !writes.is_empty() {
+                block
+                    .write(&StateBatch { tx_num, writes })
+                    .map_err(&failed)?;
+            }
+            let committed = block.commit(&[LeafPayload::default()], &[]);
+            committed.map_err(&failed)?;
+        }
         Ok(db)
     }
 
@@ -218,6 +295,17 @@ impl BenchWitness {
                 mpt - sum(|b| b.mpt_code_bytes),
             ),
             median_percent: median(|b| b.percent),
+            code_bytes: sum(|b| b.code_bytes),
+            entry_bytes: sum(|b| b.entry_bytes),
+            node_bytes: sum(|b| b.node_bytes),
+            padding_bytes: sum(|b| b.padding_bytes),
+            recent_bytes: sum(|b| b.recent_bytes),
+            recent_percent: percent(sum(|b| b.recent_bytes), mpt),
+            recent_percent_without_codes: percent(
+                sum(|b| b.recent_bytes) - sum(|b| b.code_bytes),
+                mpt - sum(|b| b.mpt_code_bytes),
+            ),
+            recent_median_percent: median(|b| b.recent_percent),
             export_p50_millis: median(|b| b.export_millis),
             stateless_p50_millis: median(|b| b.stateless_millis),
             stateful_p50_millis: median(|b| b.stateful_millis),
@@ -240,11 +328,11 @@ impl BenchWitness {
             report.machine.text()
         ))?;
         say(
-            "   block   txs   entries     bytes  MPT bytes     %    of that code  export ms  stateless ms  stateful ms",
+            "   block   txs   entries     bytes  MPT bytes     %    of that code  recent %  export ms  stateless ms  stateful ms",
         )?;
         for block in &report.blocks {
             say(format_args!(
-                "{:>8} {:>5} {:>9} {:>9} {:>10} {:>5.1} {:>7}/{:>7} {:>10.2} {:>13.2} {:>12.2}",
+                "{:>8} {:>5} {:>9} {:>9} {:>10} {:>5.1} {:>7}/{:>7} {:>9.1} {:>10.2} {:>13.2} {:>12.2}",
                 block.block,
                 block.transactions,
                 block.entries,
@@ -253,6 +341,7 @@ impl BenchWitness {
                 block.percent,
                 block.code_bytes,
                 block.mpt_code_bytes,
+                block.recent_percent,
                 block.export_millis,
                 block.stateless_millis,
                 block.stateful_millis
@@ -270,8 +359,71 @@ impl BenchWitness {
             report.stateless_p50_millis,
             report.stateful_p50_millis,
             report.stateless_ratio
+        ))?;
+        say(format_args!(
+            "made of: {} bytes of entries, of that {} codes and {} that short numbers would save; {} of nodes",
+            report.entry_bytes, report.code_bytes, report.padding_bytes, report.node_bytes
+        ))?;
+        say(format_args!(
+            "most keys written in the last {RECENT_BLOCKS} blocks: {} bytes, {:.1} % (median block {:.1} %), \
+             without codes {:.1} %",
+            report.recent_bytes,
+            report.recent_percent,
+            report.recent_median_percent,
+            report.recent_percent_without_codes
         ))
     }
+}
+
+/// What blocks before the measured one write.
+#[derive(Debug)]
+struct History<'a> {
+    blocks: Vec<Vec<Write>>,
+    filler: std::iter::Cycle<std::slice::Iter<'a, Write>>,
+    /// How far to the next made-up key: in their order, neighbours lie far apart.
+    stride: usize,
+}
+
+impl<'a> History<'a> {
+    fn new(blocks: u64, filler: &'a [Write]) -> Self {
+        Self {
+            blocks: (0..blocks).map(|_| Vec::new()).collect(),
+            filler: filler.iter().cycle(),
+            stride: filler.len() / 997,
+        }
+    }
+
+    /// Writes a key again, with its value, in one of the blocks; one key in five and all codes are left
+    /// where they are.
+    fn add(&mut self, key: B256, value: &[u8]) {
+        let [share, low, high, ..] = keccak256(key).0;
+        let place = usize::from(u16::from_be_bytes([high, low])) % self.blocks.len().max(1);
+        let old = share.is_multiple_of(5) || keys::code(keccak256(value)) == key;
+        let Some(block) = self.blocks.get_mut(place).filter(|_| !old) else {
+            return;
+        };
+        block.push((key, Some(value.to_vec())));
+        for _ in 0..OTHERS {
+            block.extend(self.filler.nth(self.stride).cloned());
+        }
+        block.sort_unstable();
+        block.dedup_by(|right, left| right.0 == left.0);
+    }
+}
+
+/// Bytes of an encoded entry that an encoding with short numbers would not have.
+fn padding(open: &OpenEntry) -> usize {
+    let numbers = (8 - 1) + (8 - 4);
+    let value = match open.value {
+        Some(_) => 4 - 2,
+        // One byte would tell how long it is.
+        None => {
+            let word = open.entry.value.word();
+            let zeros = word.iter().take_while(|byte| **byte == 0).count();
+            zeros.saturating_sub(1)
+        }
+    };
+    numbers + value + usize::from(open.entry.supersedes.is_some()) * (8 - 4)
 }
 
 fn create(prepared: &PreparedBlock, place: &Place) -> Result<Db, CliError> {

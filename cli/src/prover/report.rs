@@ -14,6 +14,7 @@ pub(super) struct InputsJson {
     chain_id: u64,
     rules: B256,
     witness: &'static str,
+    trace: &'static str,
     first_block: u64,
     last_block: u64,
     parent_hash: B256,
@@ -51,6 +52,7 @@ impl InputsJson {
             chain_id: inputs.chain_id,
             rules: inputs.rules,
             witness: inputs.witness.name(),
+            trace: inputs.mode.name(),
             first_block: inputs.first_block,
             last_block: inputs.last_block,
             parent_hash: inputs.parent_hash,
@@ -106,7 +108,10 @@ pub(super) fn say_inputs(inputs: &PublicInputs) -> Result<(), CliError> {
         "blocks       {first_block} to {last_block}, from {} on to {}",
         inputs.parent_hash, inputs.last_block_hash
     ))?;
-    say(format_args!("leaves       {first_tx_num} to {last_tx_num}"))?;
+    say(format_args!(
+        "leaves       {first_tx_num} to {last_tx_num}, trace {}",
+        inputs.mode.name()
+    ))?;
     say(format_args!(
         "state        {} to {}",
         inputs.chain_state_before, inputs.chain_state_after

@@ -3,6 +3,7 @@
 use super::input::read_rules;
 use super::report::{BlockJson, InputsJson};
 use super::{WorkerArguments, of_backend};
+use crate::arguments::TraceName;
 use crate::block_range::BlockRange;
 use crate::error::CliError;
 use crate::files::{read_artifact, read_head};
@@ -13,8 +14,8 @@ use qmtree_execution_adapter::{ChainSpec, PROGRAM_VERSION};
 use qmtree_proofs::Head;
 use qmtree_proofs::statement::{Expected, Program, PublicInputs};
 use qmtree_provers::{
-    ArtifactError, BackendError, Control, ExecBackend, Policy, ProcessBackend, ProofArtifact,
-    RangeProgram, Statement, Trust, VerifierBackend, verify,
+    ArtifactError, BackendError, Control, ExecBackend, ExpectedRange, Policy, ProcessBackend,
+    ProofArtifact, RangeProgram, Statement, Trust, VerifierBackend, verify,
 };
 use serde_json::json;
 use std::path::PathBuf;
@@ -24,8 +25,10 @@ use std::time::Duration;
 ///
 /// What the proof has to be about comes from you: the head that the range starts from (--head, from a
 /// source of your own, or --empty for a log that starts with the range), the rules of the chain
-/// (those of the public chain of that head, or --genesis), and best also the blocks and the hash of the
-/// last one. Without --last-hash the proof shows what some chain does, and not which.
+/// (those of the public chain of that head, or --genesis), and best also the blocks, the hash of the last
+/// one, and the trace mode of the log. Without --last-hash the proof shows what some chain does, and not
+/// which; without --trace it may be about leaves that commit to less than those of your log. The verdict
+/// says what was compared with your word, and what was taken from the proof.
 ///
 /// By default only cryptographic proofs count that are checked in this process; none of the backends
 /// here makes one. --accept none counts re-execution (exec), which verifies by executing again;
@@ -45,6 +48,9 @@ pub(crate) struct VerifyRange {
     /// The blocks that the proof has to cover: FROM..TO with both ends, or one number.
     #[arg(long, value_name = "FROM..TO")]
     blocks: Option<BlockRange>,
+    /// How much of the execution the leaves have to commit to.
+    #[arg(long, value_enum)]
+    trace: Option<TraceName>,
     /// Hash of the block before the first.
     #[arg(long, value_name = "HASH")]
     parent_hash: Option<B256>,
@@ -84,6 +90,8 @@ impl VerifyRange {
                     "valid": true,
                     "backend": artifact.envelope().backend(),
                     "trust": trust.name(),
+                    "compared": self.compared(true),
+                    "takenFromTheProof": self.compared(false),
                     "publicInputs": InputsJson::new(artifact.public_inputs()),
                     "blocks": BlockJson::all(artifact.blocks()),
                 }),
@@ -103,7 +111,35 @@ impl VerifyRange {
             inputs.last_block,
             inputs.head_before.hash(),
             inputs.head_after.hash()
-        ))
+        ))?;
+        say(format_args!(
+            "compared:             {}",
+            self.compared(true).join(", ")
+        ))?;
+        match self.compared(false) {
+            taken if taken.is_empty() => Ok(()),
+            taken => say(format_args!("taken from the proof: {}", taken.join(", "))),
+        }
+    }
+
+    /// What was held against the caller's word, or what was not, by name.
+    fn compared(&self, compared: bool) -> Vec<&'static str> {
+        [
+            ("chain", true),
+            ("rules", true),
+            ("head before", true),
+            ("hash profile and leaf scheme", self.head.is_some()),
+            ("program", true),
+            ("claims", true),
+            ("blocks", self.blocks.is_some()),
+            ("trace mode", self.trace.is_some()),
+            ("parent hash", self.parent_hash.is_some()),
+            ("last hash", self.last_hash.is_some()),
+        ]
+        .into_iter()
+        .filter(|(_, told)| *told == compared)
+        .map(|(name, _)| name)
+        .collect()
     }
 
     fn check(&self) -> Result<(ProofArtifact, Trust), CliError> {
@@ -176,6 +212,7 @@ impl VerifyRange {
             chain_id: head_before.chain_id,
             rules,
             program: Program::new(PROGRAM_VERSION, backend, program_id),
+            mode: self.trace.map_or(inputs.mode, TraceName::mode),
             head_before,
             first_block,
             last_block,
@@ -190,6 +227,12 @@ impl VerifyRange {
             print_note(&format!(
                 "nobody said which blocks have to be covered (--blocks); the proof covers {}..{}",
                 inputs.first_block, inputs.last_block
+            ));
+        }
+        if self.trace.is_none() {
+            print_note(&format!(
+                "nobody said how much the leaves commit to (--trace); those of the proof commit to mode {}",
+                inputs.mode.name()
             ));
         }
         if self.last_hash.is_none() {
@@ -212,7 +255,9 @@ impl VerifyRange {
         let control = Control::timeout(Duration::from_secs(self.timeout));
         let policy = self.accept.iter().copied();
         let policy = policy.fold(Policy::default(), Policy::accept);
-        let exec = ExecBackend::new(RangeProgram, RangeProgram::id());
+        // What it executes is what the public inputs say, which were compared with what is expected.
+        let program = ExpectedRange::new(*artifact.public_inputs());
+        let exec = ExecBackend::new(program, RangeProgram::id());
         let mut verifiers: Vec<&dyn VerifierBackend> = vec![&exec];
         let worker = match self.worker.config() {
             Some(config) => {

@@ -7,11 +7,13 @@ use crate::error::{CliError, in_database};
 use crate::files::write;
 use crate::output::say;
 use clap::Args;
-use qmtree::Db;
+use qmtree::{Db, View};
 use qmtree_execution_adapter::StateBlock;
 use qmtree_execution_adapter::engine::{
     BlockFile, ChainGenesis, PreparedBlock, open_block_file, record_state_witness,
 };
+use qmtree_proofs::TxNum;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,8 +33,11 @@ pub(crate) struct Export {
     #[arg(long, value_name = "DIR")]
     db: PathBuf,
     /// The blocks: N, or N..M with both ends.
-    #[arg(long, value_name = "N[..M]")]
-    block: BlockRange,
+    #[arg(long, value_name = "N[..M]", required_unless_present = "tx_num")]
+    block: Option<BlockRange>,
+    /// The blocks that these transaction numbers of the log are in: N, or N..M with both ends.
+    #[arg(long, value_name = "N[..M]", conflicts_with = "block", value_parser = parse_tx_nums)]
+    tx_num: Option<(TxNum, TxNum)>,
     /// What the leaves of the database commit to.
     #[arg(long, value_enum, default_value_t = TraceName::Outcome)]
     trace: TraceName,
@@ -52,20 +57,25 @@ pub(crate) struct Export {
 
 impl Export {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let blocks = self.blocks()?;
+        let db = Db::open_read_only(&self.db).map_err(in_database(&self.db))?;
+        let view = db.view();
+        let wanted = self.wanted(&view)?;
+        let blocks = self.blocks(&wanted)?;
         let missing = || CliError::NoBlocks {
-            blocks: self.block.numbers(),
+            blocks: wanted.clone(),
         };
         let chain = Arc::clone(&blocks.first().ok_or_else(missing)?.chain);
-        if blocks.len() as u64 != self.block.count() {
+        if !blocks
+            .iter()
+            .map(|block| block.block.header.number)
+            .eq(wanted.clone())
+        {
             return Err(missing());
         }
         let blocks = blocks.into_iter().map(|prepared| StateBlock {
             block: prepared.block,
             ommers_known: prepared.ommers_known,
         });
-        let db = Db::open_read_only(&self.db).map_err(in_database(&self.db))?;
-        let view = db.view();
         let witness = record_state_witness(&view, &chain, self.trace.mode(), blocks.collect());
         let witness = witness.map_err(|source| CliError::Record {
             path: self.db.clone(),
@@ -88,15 +98,31 @@ impl Export {
         ))
     }
 
+    /// The numbers of the blocks, which are never all that there are.
+    fn wanted(&self, view: &View) -> Result<RangeInclusive<u64>, CliError> {
+        let block_of = |tx_num| view.block_of(tx_num).map_err(in_database(&self.db));
+        match (&self.block, self.tx_num) {
+            (Some(blocks), _) => Ok(blocks.numbers()),
+            (None, Some((first, last))) => match (block_of(first)?, block_of(last)?) {
+                // Block 0 was given, and never executed.
+                (_, 0) => Err(CliError::NoBlocks { blocks: 0..=0 }),
+                (first, last) => Ok(first.max(1)..=last),
+            },
+            (None, None) => Err(CliError::Usage {
+                what: "say which blocks: --block or --tx-num",
+            }),
+        }
+    }
+
     /// The wanted blocks of all files, ascending.
-    fn blocks(&self) -> Result<Vec<PreparedBlock>, CliError> {
+    fn blocks(&self, wanted: &RangeInclusive<u64>) -> Result<Vec<PreparedBlock>, CliError> {
         let genesis = self.genesis.as_deref().map(ChainGenesis::read).transpose();
         let rules = genesis
             .map_err(Box::new)?
             .map(|genesis| Arc::new(genesis.chain));
         let mut found = Vec::new();
         let mut take = |block: PreparedBlock| {
-            if self.block.numbers().contains(&block.block.header.number) {
+            if wanted.contains(&block.block.header.number) {
                 found.push(block);
             }
         };
@@ -112,5 +138,32 @@ impl Export {
         }
         found.sort_by_key(|block| block.block.header.number);
         Ok(found)
+    }
+}
+
+/// One number, or two with both ends in the range.
+fn parse_tx_nums(text: &str) -> Result<(TxNum, TxNum), String> {
+    let (first, last) = text.split_once("..").unwrap_or((text, text));
+    let number = |text: &str| match text.parse() {
+        Ok(number) => Ok(TxNum(number)),
+        Err(_) => Err(format!("{text:?} is not a transaction number")),
+    };
+    match (number(first)?, number(last)?) {
+        (first, last) if first > last => Err("the range ends before it begins".to_owned()),
+        range => Ok(range),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transaction_numbers_have_both_ends() {
+        assert_eq!(parse_tx_nums("7"), Ok((TxNum(7), TxNum(7))));
+        assert_eq!(parse_tx_nums("0..9"), Ok((TxNum(0), TxNum(9))));
+        for text in ["", "x", "9..7", "1..", "..1", "-1", "1..2..3"] {
+            assert!(parse_tx_nums(text).is_err(), "{text}");
+        }
     }
 }

@@ -92,7 +92,7 @@ impl Form {
             format: "qmtree-state-witness/1",
             chain_id: witness.chain.chain_id(),
             rules: witness.chain.digest(),
-            mode: crate::arguments::mode_name(witness.mode),
+            mode: witness.mode.name(),
             head_before: *witness.edge.head(),
             last_leaf_hash: witness.edge.last_leaf_hash(),
             bytes,

@@ -134,12 +134,7 @@ impl CallProof {
                 data: encoded.data,
                 gas: encoded.gas,
             },
-            mode: match encoded.mode {
-                0 => TraceMode::Outcome,
-                1 => TraceMode::Full,
-                2 => TraceMode::Flat,
-                _ => return Err(custom("no such mode")),
-            },
+            mode: TraceMode::from_id(encoded.mode).ok_or_else(|| custom("no such mode"))?,
             output: encoded.output,
             leaf: LeafPayload {
                 pre_state_hash,

@@ -64,6 +64,14 @@ pub enum FileError {
         /// Its field `format`.
         found: Option<String>,
     },
+    /// A block that is more work than is taken on from a witness.
+    #[error("{}", path.display())]
+    Limit {
+        /// The file.
+        path: PathBuf,
+        /// What is too much.
+        source: crate::limits::LimitError,
+    },
     /// A witness that cannot be used, or that lacks what the block needs.
     #[error("{}: block {block}", path.display())]
     Witness {

@@ -7,6 +7,7 @@ use crate::engine::prestate_file::{fork_name, from_json};
 use crate::engine::read::{read_json, senders};
 use crate::engine::run::{BlockState, PreparedBlock};
 use crate::leaf::RuleError;
+use crate::limits::check_block;
 use crate::verify::StateScope;
 use crate::witness::{Claims, ExecutionWitness, WitnessDb, WitnessError};
 use alloy_primitives::{B256, Bytes};
@@ -95,6 +96,10 @@ fn parse(
         source,
     };
     let block = decode_block(&file.block).map_err(bad)?;
+    check_block(&block.header).map_err(|source| FileError::Limit {
+        path: path.into(),
+        source,
+    })?;
     let no_rules = |source| FileError::Chain {
         path: path.into(),
         block: block.header.number,

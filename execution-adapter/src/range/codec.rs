@@ -137,15 +137,9 @@ pub(crate) fn read_front(
 }
 
 fn read_mode(reader: &mut Reader<'_>) -> Result<TraceMode, RangeInputError> {
-    match reader.u8()? {
-        0 => Ok(TraceMode::Outcome),
-        1 => Ok(TraceMode::Full),
-        2 => Ok(TraceMode::Flat),
-        found => {
-            let what = "mode of a trace";
-            Err(RangeInputError::Choice { what, found })
-        }
-    }
+    let found = reader.u8()?;
+    let what = "mode of a trace";
+    TraceMode::from_id(found).ok_or(RangeInputError::Choice { what, found })
 }
 
 /// Byte strings that are kept once, in the order of their first use.

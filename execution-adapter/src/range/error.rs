@@ -2,6 +2,7 @@
 
 use crate::block::BlockError;
 use crate::chain::RulesError;
+use crate::limits::LimitError;
 use crate::stateless::StatelessError;
 use crate::trace::TraceError;
 use alloc::boxed::Box;
@@ -38,6 +39,8 @@ pub enum RangeError {
     },
     /// The tracer could not be made.
     Trace(TraceError),
+    /// More work than is taken on, by the headers.
+    Limit(LimitError),
 }
 
 /// Why bytes are no input for [`execute_range_bytes`](super::execute_range_bytes).
@@ -122,6 +125,7 @@ impl fmt::Display for RangeError {
                 "the log is one of chain {log}, and the blocks are of chain {rules}"
             ),
             Self::Trace(error) => error.fmt(f),
+            Self::Limit(error) => error.fmt(f),
         }
     }
 }
@@ -163,6 +167,12 @@ impl core::error::Error for RangeInputError {}
 impl From<RangeInputError> for RangeError {
     fn from(error: RangeInputError) -> Self {
         Self::Input(error)
+    }
+}
+
+impl From<LimitError> for RangeError {
+    fn from(error: LimitError) -> Self {
+        Self::Limit(error)
     }
 }
 

@@ -13,9 +13,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use alloy_primitives::{B256, Bytes, keccak256};
 use core::fmt;
-use qmtree_proofs::statement::{
-    BlockResult, PublicInputs, RangeTree, StatementBuilder, StatementSetup, WitnessKind,
-};
+use qmtree_proofs::statement::{BlockResult, PublicInputs, RangeTree, StatementBuilder};
 use qmtree_proofs::{Scheme, TreeHasher};
 
 const CLAIMS_DOMAIN: &[u8] = b"qmtree/claims/1";
@@ -38,6 +36,9 @@ pub struct RangeOutput {
 ///
 /// The blocks are known to follow each other, so the header of each proves the state before the next
 /// and the hashes that `BLOCKHASH` asks for; what a witness claims in their place is not used.
+///
+/// What needs no execution is compared before the first of them: that the blocks follow the head and each
+/// other under rules that are known, and the limits of what is executed for strangers.
 ///
 /// # Errors
 /// [`RangeError`]. What is missing in a witness is named by its hash, number or slot.
@@ -74,27 +75,17 @@ where
     H: TreeHasher + Clone,
     T: TracerFor<WitnessDb>,
 {
-    let log = input.edge.head();
-    let (found, rules) = (log.scheme, input.chain.chain_id());
+    let found = input.edge.head().scheme;
     if found != Scheme::ReadSet1 {
         return Err(RangeError::Scheme { found });
     }
-    if log.chain_id != rules {
-        let log = log.chain_id;
-        return Err(RangeError::Chain { log, rules });
-    }
-    let setup = StatementSetup {
-        rules: input.chain.digest(),
-        witness: WitnessKind::Execution,
-        program: input.program,
-    };
-    let mut builder = StatementBuilder::new(hasher, &input.edge, setup)?;
+    // All of this comes before the first execution: strangers shall not make us work for nothing.
+    let plan = input.plan();
+    plan.check()?;
+    let mut builder = StatementBuilder::new(hasher, &input.edge, plan.setup())?;
     let mut outputs = Vec::with_capacity(input.blocks.len());
     let mut headers = VecDeque::new();
     for block in &input.blocks {
-        let header = &block.block.header;
-        // Before the execution, which would blame the headers in the witness.
-        builder.check_place(header.number, header.parent_hash)?;
         let (output, next) = execute_block(input, block, &headers, tracer)?;
         tracer = next;
         builder.push(&result(&output))?;

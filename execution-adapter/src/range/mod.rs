@@ -11,12 +11,14 @@ mod codec;
 mod error;
 mod execute;
 mod input;
+mod plan;
 
 pub(crate) use codec::{Front, Reader, is_of_kind, put_bytes, put_front, put_len, read_front};
 pub use error::{RangeError, RangeInputError};
 pub use execute::{RangeOutput, execute_range, execute_range_bytes};
 pub use input::{RangeBlock, RangeInput};
+pub(crate) use plan::{Plan, PlanError};
 
 /// Version of the rules that this program executes blocks by, leaves included. It changes whenever
 /// the same input could lead to other public inputs.
-pub const PROGRAM_VERSION: u32 = 1;
+pub const PROGRAM_VERSION: u32 = 2;

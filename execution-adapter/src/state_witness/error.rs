@@ -2,6 +2,7 @@
 
 use crate::block::BlockError;
 use crate::execute::ExecuteError;
+use crate::limits::LimitError;
 use crate::range::RangeInputError;
 use crate::state_log::StateLogError;
 use crate::trace::TraceError;
@@ -92,6 +93,8 @@ pub enum StateWitnessError {
     },
     /// The tracer could not be made.
     Trace(TraceError),
+    /// More work than is taken on, by the headers.
+    Limit(LimitError),
 }
 
 impl StateWitnessError {
@@ -185,6 +188,7 @@ impl fmt::Display for StateWitnessError {
                 "the log is one of chain {log}, and the blocks are of chain {rules}"
             ),
             Self::Trace(error) => error.fmt(f),
+            Self::Limit(error) => error.fmt(f),
         }
     }
 }
@@ -201,6 +205,12 @@ impl Error for StateWitnessError {
 impl From<RangeInputError> for StateWitnessError {
     fn from(error: RangeInputError) -> Self {
         Self::Input(error)
+    }
+}
+
+impl From<LimitError> for StateWitnessError {
+    fn from(error: LimitError) -> Self {
+        Self::Limit(error)
     }
 }
 

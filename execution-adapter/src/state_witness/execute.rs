@@ -5,6 +5,7 @@ use super::error::{StateBlockError, StateWitnessError};
 use super::form::{StateBlock, StateWitness};
 use super::run::{BlockRun, Ran, check_place, keeps_all};
 use crate::execute::TracerFor;
+use crate::range::{Plan, PlanError};
 use crate::trace::{TraceOptions, Tracer};
 use crate::tracing::NoTracer;
 use crate::transition::TraceMode;
@@ -14,8 +15,7 @@ use alloy_primitives::{B256, Bytes, keccak256};
 use core::fmt;
 use qmtree_proofs::state::{PartialError, PartialState};
 use qmtree_proofs::statement::{
-    BlockResult, PublicInputs, RangeTree, StatementBuilder, StatementError, StatementSetup,
-    WitnessKind,
+    BlockResult, PublicInputs, RangeTree, StatementBuilder, StatementError, WitnessKind,
 };
 use qmtree_proofs::{Blake3, Head, Keccak256, LeafPayload, Profile, Scheme, TreeHasher, TxNum};
 
@@ -99,13 +99,14 @@ where
     T: TracerFor<WitnessedLog<PartialState<H>>>,
 {
     let head = witness.edge.head();
-    check_log(witness)?;
-    let setup = StatementSetup {
-        rules: witness.chain.digest(),
-        witness: WitnessKind::State,
-        program: witness.program,
-    };
-    let mut builder = StatementBuilder::new(hasher.clone(), &witness.edge, setup)?;
+    let found = head.scheme;
+    if found != Scheme::StateRoot1 {
+        return Err(StateWitnessError::Scheme { found });
+    }
+    // All of this comes before the first execution: strangers shall not make us work for nothing.
+    let plan = witness.plan();
+    plan.check()?;
+    let mut builder = StatementBuilder::new(hasher.clone(), &witness.edge, plan.setup())?;
     let extract = witness.extract.clone();
     let mut log = extract
         .open(hasher, head)
@@ -118,7 +119,6 @@ where
             number: header.number,
             source: Box::new(source),
         };
-        builder.check_place(header.number, header.parent_hash)?;
         check_room(builder.head(), block)?;
         let newest = builder.head().block_number;
         check_place(&log, newest, block).map_err(in_block)?;
@@ -180,15 +180,43 @@ fn check_room(head: &Head, block: &StateBlock) -> Result<(), StateWitnessError> 
     }
 }
 
-fn check_log(witness: &StateWitness) -> Result<(), StateWitnessError> {
-    let log = witness.edge.head();
-    let (found, rules) = (log.scheme, witness.chain.chain_id());
-    if found != Scheme::StateRoot1 {
-        return Err(StateWitnessError::Scheme { found });
+impl StateWitness {
+    fn plan(&self) -> Plan<'_> {
+        Plan {
+            chain: &self.chain,
+            head: self.edge.head(),
+            witness: WitnessKind::State,
+            mode: self.mode,
+            program: self.program,
+            headers: self
+                .blocks
+                .iter()
+                .map(|block| &block.block.header)
+                .collect(),
+        }
     }
-    if log.chain_id != rules {
-        let log = log.chain_id;
-        return Err(StateWitnessError::Chain { log, rules });
+
+    /// Checks that the execution of this witness can lead to these public inputs, without executing
+    /// anything: chain, rules, head before, trace mode, program, the numbers and hashes of the blocks
+    /// and their links, and the limits that a range has to keep.
+    ///
+    /// # Errors
+    /// [`StateWitnessError`] with the first thing that differs.
+    pub fn check_for(&self, expected: &PublicInputs) -> Result<(), StateWitnessError> {
+        Ok(self.plan().check_for(expected)?)
     }
-    Ok(())
+}
+
+impl From<PlanError> for StateWitnessError {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Statement(error) => Self::Statement(error),
+            PlanError::Limit(error) => Self::Limit(error),
+            PlanError::Chain { log, rules } => Self::Chain { log, rules },
+            PlanError::Rules { number, source } => Self::Block {
+                number,
+                source: Box::new(StateBlockError::Execute(source)),
+            },
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use super::edge::LogEdge;
 use super::error::{StatementError, same_hash, same_number};
 use super::inputs::{Program, PublicInputs, WitnessKind};
+use super::mode::TraceMode;
 use super::record::{BlockRecord, RangeTree};
 use super::tagged_hash;
 use crate::frontier::Frontier;
@@ -23,6 +24,8 @@ pub struct StatementSetup {
     pub rules: B256,
     /// What the blocks are executed from.
     pub witness: WitnessKind,
+    /// How much of the execution the leaves commit to.
+    pub mode: TraceMode,
     /// Who makes the proof.
     pub program: Program,
 }
@@ -199,6 +202,7 @@ impl<H: TreeHasher + Clone> StatementBuilder<H> {
             chain_id: self.head.chain_id,
             rules: self.setup.rules,
             witness: self.setup.witness,
+            mode: self.setup.mode,
             first_block: first.number,
             last_block: last.number,
             parent_hash: first.parent_hash,

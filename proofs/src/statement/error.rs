@@ -1,5 +1,6 @@
 //! Why a statement cannot be made, or is not the expected one.
 
+use super::mode::TraceMode;
 use crate::error::{DecodeError, ShapeError, VerifyError};
 use alloy_primitives::B256;
 use core::fmt;
@@ -45,6 +46,18 @@ pub enum StatementError {
         /// The byte that names it.
         found: u8,
     },
+    /// Leaves that commit to more or less of the execution than expected.
+    Mode {
+        /// How much they commit to.
+        found: TraceMode,
+        /// How much they should.
+        expected: TraceMode,
+    },
+    /// A trace mode that this release does not know.
+    UnknownMode {
+        /// The byte that names it.
+        found: u8,
+    },
     /// Bytes that are none.
     Decode(DecodeError),
     /// The opening of a block that does not hold.
@@ -77,6 +90,11 @@ impl fmt::Display for StatementError {
                 write!(f, "{field} cannot belong to the other fields")
             }
             Self::WitnessKind { found } => write!(f, "unknown kind of witness {found}"),
+            Self::Mode { found, expected } => {
+                let (found, expected) = (found.name(), expected.name());
+                write!(f, "the trace mode is {found}, not {expected}")
+            }
+            Self::UnknownMode { found } => write!(f, "unknown trace mode {found}"),
             Self::Decode(error) => error.fmt(f),
             Self::Opening(error) => error.fmt(f),
             Self::Shape(error) => error.fmt(f),
@@ -116,6 +134,13 @@ pub(super) fn same_number(
             found,
             expected,
         }),
+    }
+}
+
+pub(super) fn same_mode(found: TraceMode, expected: TraceMode) -> Result<(), StatementError> {
+    match found == expected {
+        true => Ok(()),
+        false => Err(StatementError::Mode { found, expected }),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The public inputs of a proof about a range of blocks.
 
-use super::error::{StatementError, same_hash, same_number};
+use super::error::{StatementError, same_hash, same_mode, same_number};
+use super::mode::TraceMode;
 use super::record::{BlockOpening, BlockRecord, RangeTree};
 use super::tagged_hash;
 use crate::codec::Reader;
@@ -9,7 +10,7 @@ use crate::level::TxNum;
 use alloc::vec::Vec;
 use alloy_primitives::B256;
 
-const DOMAIN: &[u8] = b"qmtree/public-inputs/1";
+const DOMAIN: &[u8] = b"qmtree/public-inputs/2";
 const BACKEND_DOMAIN: &[u8] = b"qmtree/backend/1";
 
 /// What the blocks were executed from.
@@ -97,6 +98,8 @@ pub struct PublicInputs {
     pub rules: B256,
     /// What the blocks were executed from.
     pub witness: WitnessKind,
+    /// How much of the execution the leaves commit to.
+    pub mode: TraceMode,
     /// Number of the first block.
     pub first_block: u64,
     /// Number of the last block.
@@ -137,6 +140,8 @@ pub struct Expected {
     pub rules: B256,
     /// Who makes the proof.
     pub program: Program,
+    /// How much of the execution the leaves have to commit to.
+    pub mode: TraceMode,
     /// The head that the range starts from.
     pub head_before: Head,
     /// The first block.
@@ -154,7 +159,7 @@ pub struct Expected {
 
 impl PublicInputs {
     /// Bytes of encoded public inputs.
-    pub const ENCODED_LEN: usize = 341 + 2 * Head::ENCODED_LEN;
+    pub const ENCODED_LEN: usize = 342 + 2 * Head::ENCODED_LEN;
 
     /// The fixed-width encoding of docs/FORMAT.md, section 12.1.
     #[must_use]
@@ -163,6 +168,7 @@ impl PublicInputs {
         bytes.extend_from_slice(&self.chain_id.to_be_bytes());
         bytes.extend_from_slice(self.rules.as_slice());
         bytes.push(self.witness.id());
+        bytes.push(self.mode.id());
         bytes.extend_from_slice(&self.first_block.to_be_bytes());
         bytes.extend_from_slice(&self.last_block.to_be_bytes());
         bytes.extend_from_slice(self.parent_hash.as_slice());
@@ -185,7 +191,7 @@ impl PublicInputs {
     /// Decodes what [`to_bytes`](Self::to_bytes) encodes, and nothing else.
     ///
     /// # Errors
-    /// [`StatementError::Decode`] and [`StatementError::WitnessKind`];
+    /// [`StatementError::Decode`], [`StatementError::WitnessKind`] and [`StatementError::UnknownMode`];
     /// [`StatementError::Inconsistent`] if fields that say the same thing twice differ.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StatementError> {
         let mut reader = Reader::new(bytes);
@@ -193,6 +199,7 @@ impl PublicInputs {
             chain_id: reader.u64()?,
             rules: reader.digest()?,
             witness: witness_kind(reader.u8()?)?,
+            mode: trace_mode(reader.u8()?)?,
             first_block: reader.u64()?,
             last_block: reader.u64()?,
             parent_hash: reader.digest()?,
@@ -217,7 +224,7 @@ impl PublicInputs {
         Ok(inputs)
     }
 
-    /// The statement: `keccak256("qmtree/public-inputs/1" || fields)`.
+    /// The statement: `keccak256("qmtree/public-inputs/2" || fields)`.
     #[must_use]
     pub fn digest(&self) -> B256 {
         tagged_hash(DOMAIN, &[&self.to_bytes()])
@@ -246,6 +253,7 @@ impl PublicInputs {
         let found = self.program.backend;
         same_hash("the backend", found, program.backend)?;
         same_hash("the program", self.program.id, program.id)?;
+        same_mode(self.mode, expected.mode)?;
         same_number("the first block", self.first_block, expected.first_block)?;
         same_number("the last block", self.last_block, expected.last_block)?;
         let found = self.head_before.hash();
@@ -315,6 +323,7 @@ impl PublicInputs {
     pub fn check_follows(&self, before: &Self) -> Result<(), StatementError> {
         same_number("the chain id", self.chain_id, before.chain_id)?;
         same_hash("the digest of the rules", self.rules, before.rules)?;
+        same_mode(self.mode, before.mode)?;
         let next = before.last_block.wrapping_add(1);
         same_number("the first block", self.first_block, next)?;
         let hash = before.last_block_hash;
@@ -367,4 +376,8 @@ impl PublicInputs {
 
 fn witness_kind(id: u8) -> Result<WitnessKind, StatementError> {
     WitnessKind::from_id(id).ok_or(StatementError::WitnessKind { found: id })
+}
+
+fn trace_mode(id: u8) -> Result<TraceMode, StatementError> {
+    TraceMode::from_id(id).ok_or(StatementError::UnknownMode { found: id })
 }

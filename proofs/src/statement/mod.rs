@@ -21,6 +21,8 @@ mod builder;
 mod edge;
 mod error;
 mod inputs;
+mod mode;
+mod place;
 mod record;
 
 use crate::keccak::keccak256;
@@ -31,6 +33,8 @@ pub use builder::{BlockResult, StatementBuilder, StatementSetup};
 pub use edge::LogEdge;
 pub use error::StatementError;
 pub use inputs::{Expected, Program, PublicInputs, WitnessKind};
+pub use mode::TraceMode;
+pub use place::BlockPlace;
 pub use record::{BlockOpening, BlockRecord, RangeTree};
 
 /// Keccak-256 of a domain and what comes behind it.

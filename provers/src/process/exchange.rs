@@ -2,11 +2,9 @@
 
 use crate::error::BackendError;
 use crate::exec::shortened;
+use crate::files::{Unread, read_regular, write_new};
 use crate::protocol::is_file_name;
-use rustix::fs::OFlags;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -31,10 +29,7 @@ impl Exchange {
 
     /// Writes a file for the worker, which must not have put anything in its place.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), BackendError> {
-        let path = self.path().join(name);
-        File::create_new(&path)
-            .and_then(|mut file| file.write_all(bytes))
-            .map_err(io_error(&path, "write"))
+        write_new(&self.path().join(name), bytes)
     }
 
     /// Reads a file of the worker's: one in the folder, no link, no pipe, and not too long.
@@ -46,35 +41,15 @@ impl Exchange {
             return Err(refused("not the name of a file in the folder"));
         }
         let path = self.path().join(name);
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let flags = i32::try_from(flags.bits()).unwrap_or_default();
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(flags)
-            .open(&path);
-        let file = file.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => refused("no such file"),
-            _ => refused("no file that is read"),
-        })?;
-        let metadata = file.metadata().map_err(io_error(&path, "read"))?;
-        if !metadata.is_file() {
-            return Err(refused("no file that is read"));
-        }
-        let too_long = BackendError::OutputTooLong {
-            to: "the file of its proof",
-            limit_bytes,
-        };
-        if metadata.len() > limit_bytes {
-            return Err(too_long);
-        }
-        let mut bytes = Vec::new();
-        let mut file = file.take(limit_bytes.saturating_add(1));
-        file.read_to_end(&mut bytes)
-            .map_err(io_error(&path, "read"))?;
-        match bytes.len() as u64 > limit_bytes {
-            true => Err(too_long),
-            false => Ok(bytes),
-        }
+        read_regular(&path, limit_bytes).map_err(|unread| match unread {
+            Unread::Missing => refused("no such file"),
+            Unread::NoFile => refused("no file that is read"),
+            Unread::TooLong => BackendError::OutputTooLong {
+                to: "the file of its proof",
+                limit_bytes,
+            },
+            Unread::Io(source) => io_error(&path, "read")(source),
+        })
     }
 }
 

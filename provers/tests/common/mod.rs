@@ -19,13 +19,18 @@ use std::sync::Arc;
 
 pub fn id(backend: &str) -> B256 {
     match backend {
-        "example" => keccak256("qmtree-example-worker/1"),
+        "example" => keccak256("qmtree-example-worker/2"),
         _ => keccak256(backend),
     }
 }
 
 /// The input of some of the blocks 207 to 209, for a backend's program.
 pub fn input(backend: &str, numbers: &[u64]) -> Vec<u8> {
+    traced_input(backend, numbers, TraceMode::Outcome)
+}
+
+/// The same, with leaves that commit to so much.
+pub fn traced_input(backend: &str, numbers: &[u64], mode: TraceMode) -> Vec<u8> {
     let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata");
     let genesis = ChainGenesis::read(&testdata.join("devchain/genesis.json")).unwrap();
     let chain = Arc::new(genesis.chain);
@@ -43,7 +48,7 @@ pub fn input(backend: &str, numbers: &[u64]) -> Vec<u8> {
         edge: LogEdge::empty(chain.chain_id(), Profile::Keccak256, Scheme::ReadSet1),
         chain: (*chain).clone(),
         program: Program::new(PROGRAM_VERSION, backend, id(backend)),
-        mode: TraceMode::Outcome,
+        mode,
         blocks,
     }
     .to_bytes()
@@ -54,7 +59,11 @@ pub fn output(input: &[u8]) -> RangeOutput {
 }
 
 pub fn sample(backend: &str, numbers: &[u64]) -> Sample {
-    let input = input(backend, numbers);
+    traced_sample(backend, numbers, TraceMode::Outcome)
+}
+
+pub fn traced_sample(backend: &str, numbers: &[u64], mode: TraceMode) -> Sample {
+    let input = traced_input(backend, numbers, mode);
     let statement = output(&input).public_inputs.digest();
     Sample { input, statement }
 }
