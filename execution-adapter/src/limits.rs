@@ -1,12 +1,17 @@
 //! How much work blocks may make that come from strangers.
 //!
-//! A header can claim any gas limit, and gas is what bounds time and memory of an execution. So before
-//! anything is executed from a witness, what its headers claim is held against limits that are part of
+//! A block can claim any amount of gas, and gas is what bounds time and memory of an execution. So before
+//! anything is executed from a witness, what its blocks claim is held against limits that are part of
 //! the program's rules (docs/PROVERS.md, "Limits").
 
+use crate::block::EthBlock;
+use alloy_consensus::Transaction as _;
 use core::fmt;
 
-/// Largest gas limit of a block that is executed from a witness: 2^31.
+/// The most gas that the transactions of a block may take that is executed from a witness: 2^31.
+///
+/// What they may take is the sum of their gas limits, or the block's where that is less. So chains whose
+/// blocks have no limit to speak of are executed too, as long as their transactions have one.
 ///
 /// The largest known from public chains with Ethereum's rules is a thirtieth of it. A block can take
 /// memory that grows with the root of its gas and the root of its calls' depth: 32 bytes * sqrt(512 * gas *
@@ -25,11 +30,11 @@ pub const SYSTEM_GAS: u64 = 4 * 30_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LimitError {
-    /// The gas limit of a block is above [`MAX_BLOCK_GAS`].
+    /// The transactions of a block may take more gas than [`MAX_BLOCK_GAS`].
     BlockGas {
         /// Number of the block.
         block: u64,
-        /// Its gas limit.
+        /// What they may take.
         found: u64,
     },
     /// With this block a range takes more gas than [`MAX_RANGE_GAS`].
@@ -49,8 +54,9 @@ pub(crate) struct Work {
 
 impl Work {
     /// Takes on the next block.
-    pub(crate) fn add(&mut self, block: &alloy_consensus::Header) -> Result<(), LimitError> {
+    pub(crate) fn add(&mut self, block: &EthBlock) -> Result<(), LimitError> {
         check_block(block)?;
+        let block = &block.header;
         let gas = block.gas_used.saturating_add(SYSTEM_GAS);
         self.gas = self.gas.saturating_add(gas);
         match self.gas > MAX_RANGE_GAS {
@@ -64,11 +70,14 @@ impl Work {
 }
 
 /// Refuses a block that may take more than [`MAX_BLOCK_GAS`].
-pub(crate) fn check_block(block: &alloy_consensus::Header) -> Result<(), LimitError> {
-    match block.gas_limit > MAX_BLOCK_GAS {
+pub(crate) fn check_block(block: &EthBlock) -> Result<(), LimitError> {
+    let limits = block.body.transactions.iter().map(|tx| tx.gas_limit());
+    let all = limits.fold(0, u64::saturating_add);
+    let found = all.min(block.header.gas_limit);
+    match found > MAX_BLOCK_GAS {
         true => Err(LimitError::BlockGas {
-            block: block.number,
-            found: block.gas_limit,
+            block: block.header.number,
+            found,
         }),
         false => Ok(()),
     }
@@ -79,8 +88,8 @@ impl fmt::Display for LimitError {
         match self {
             Self::BlockGas { block, found } => write!(
                 f,
-                "block {block} has a gas limit of {found}; blocks of up to {MAX_BLOCK_GAS} are executed \
-                 from witnesses"
+                "the transactions of block {block} may take {found} gas; blocks of up to {MAX_BLOCK_GAS} \
+                 are executed from witnesses"
             ),
             Self::RangeGas { block, found } => write!(
                 f,
@@ -96,33 +105,64 @@ impl core::error::Error for LimitError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_consensus::Header;
+    use alloc::vec;
+    use alloc::vec::Vec;
+    use alloy_consensus::{Header, Signed, TxEnvelope, TxLegacy};
+    use alloy_primitives::Signature;
+
+    /// A block of this gas limit, with transactions of these.
+    fn block(gas_limit: u64, transactions: &[u64], gas_used: u64) -> EthBlock {
+        let transaction = |gas_limit: &u64| {
+            let tx = TxLegacy {
+                gas_limit: *gas_limit,
+                ..TxLegacy::default()
+            };
+            let signature = Signature::test_signature();
+            TxEnvelope::from(Signed::new_unhashed(tx, signature))
+        };
+        let mut block = EthBlock {
+            header: Header {
+                gas_limit,
+                gas_used,
+                ..Header::default()
+            },
+            ..EthBlock::default()
+        };
+        block.body.transactions = transactions.iter().map(transaction).collect::<Vec<_>>();
+        block
+    }
 
     #[test]
-    fn the_limits_themselves_are_allowed() {
-        let block = |gas_limit, gas_used| Header {
-            gas_limit,
-            gas_used,
-            ..Header::default()
-        };
-        assert_eq!(check_block(&block(MAX_BLOCK_GAS, 0)), Ok(()));
-        let found = MAX_BLOCK_GAS + 1;
-        let refused = check_block(&block(found, 0));
-        assert_eq!(refused, Err(LimitError::BlockGas { block: 0, found }));
+    fn a_block_takes_what_its_transactions_take_and_no_more_than_its_own_limit() {
+        let refused = |found| Err(LimitError::BlockGas { block: 0, found });
+        let over = MAX_BLOCK_GAS + 1;
+        for (limit, transactions, expected) in [
+            (MAX_BLOCK_GAS, vec![u64::MAX], Ok(())),
+            (u64::MAX, vec![], Ok(())),
+            (u64::MAX, vec![MAX_BLOCK_GAS - 1, 1], Ok(())),
+            (u64::MAX, vec![MAX_BLOCK_GAS, 1], refused(over)),
+            (over, vec![u64::MAX, u64::MAX], refused(over)),
+        ] {
+            assert_eq!(check_block(&block(limit, &transactions, 0)), expected);
+        }
+    }
+
+    #[test]
+    fn a_range_takes_what_its_headers_say_and_its_system_calls() {
         let mut work = Work::default();
-        let full = block(MAX_BLOCK_GAS, MAX_RANGE_GAS - SYSTEM_GAS);
+        let full = block(MAX_BLOCK_GAS, &[], MAX_RANGE_GAS - SYSTEM_GAS);
         assert_eq!(work.add(&full), Ok(()));
         assert!(matches!(
-            work.add(&block(1, 0)),
+            work.add(&block(1, &[], 0)),
             Err(LimitError::RangeGas { .. })
         ));
         let mut work = Work::default();
         let blocks = MAX_RANGE_GAS / SYSTEM_GAS;
         for _ in 0..blocks {
-            work.add(&block(1, 0)).unwrap();
+            work.add(&block(1, &[], 0)).unwrap();
         }
-        work.add(&block(1, 0)).unwrap_err();
+        work.add(&block(1, &[], 0)).unwrap_err();
         // What does not fit into a number is too much as well.
-        work.add(&block(1, u64::MAX)).unwrap_err();
+        work.add(&block(1, &[], u64::MAX)).unwrap_err();
     }
 }

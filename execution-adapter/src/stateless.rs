@@ -103,7 +103,7 @@ where
         claims,
     } = input;
     let header = &block.header;
-    check_block(header)?;
+    check_block(block)?;
     let database = WitnessDb::new(header, witness, claims)?;
     let pre_state = database.pre_state();
     let failure = database.failure();

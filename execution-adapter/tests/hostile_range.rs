@@ -9,13 +9,14 @@
     reason = "a test that fails may panic"
 )]
 
-use alloy_primitives::{B256, Bytes};
+use alloy_consensus::{Signed, TxEnvelope, TxLegacy};
+use alloy_primitives::{B256, Bytes, Signature};
 use qmtree_execution_adapter::engine::{ChainGenesis, WitnessedBlock, read_witness_file};
 use qmtree_execution_adapter::{
-    ExecutionWitness, LimitError, MAX_BLOCK_GAS, MAX_RANGE_GAS, NoTracer, PROGRAM_VERSION,
-    RangeBlock, RangeError, RangeInput, SYSTEM_GAS, StateBlock, StateWitness, StateWitnessError,
-    StatelessError, StatelessInput, TraceMode, execute_range, execute_range_bytes,
-    execute_state_witness_bytes, execute_stateless,
+    EthBlock, ExecutionWitness, LimitError, MAX_BLOCK_GAS, MAX_RANGE_GAS, NoTracer,
+    PROGRAM_VERSION, RangeBlock, RangeError, RangeInput, SYSTEM_GAS, StateBlock, StateWitness,
+    StateWitnessError, StatelessError, StatelessInput, TraceMode, execute_range,
+    execute_range_bytes, execute_state_witness_bytes, execute_stateless,
 };
 use qmtree_proofs::state::MemoryStateLog;
 use qmtree_proofs::statement::{LogEdge, Program, PublicInputs, StatementError};
@@ -121,12 +122,23 @@ fn without_a_witness_an_execution_names_what_is_missing() {
     assert!(matches!(error, RangeError::Block { number: 207, .. }));
 }
 
+/// Makes a block whose transactions may take so much gas.
+fn take(block: &mut EthBlock, gas: u64) {
+    block.header.gas_limit = gas;
+    let tx = TxLegacy {
+        gas_limit: u64::MAX,
+        ..TxLegacy::default()
+    };
+    let signed = Signed::new_unhashed(tx, Signature::test_signature());
+    block.body.transactions = vec![TxEnvelope::from(signed)];
+}
+
 #[test]
-fn gas_limits_that_nobody_has_are_refused_first() {
+fn gas_that_nobody_has_is_refused_first() {
     for found in [MAX_BLOCK_GAS + 1, u64::MAX] {
         for block in 0..3 {
             let mut input = bare();
-            input.blocks[block].block.header.gas_limit = found;
+            take(&mut input.blocks[block].block, found);
             let limit = LimitError::BlockGas {
                 block: 207 + block as u64,
                 found,
@@ -137,13 +149,13 @@ fn gas_limits_that_nobody_has_are_refused_first() {
                 "{error}"
             );
             let text = error.to_string();
-            let named = format!("has a gas limit of {found}; blocks of up to 2147483648");
+            let named = format!("may take {found} gas; blocks of up to 2147483648");
             assert!(text.contains(&named), "{text}");
             let error = run_state(&state_witness(&input));
             assert!(matches!(error, StateWitnessError::Limit(error) if error == limit));
         }
         let mut block = bare().blocks[0].clone();
-        block.block.header.gas_limit = found;
+        take(&mut block.block, found);
         let input = StatelessInput {
             chain: &bare().chain,
             block: &block.block,

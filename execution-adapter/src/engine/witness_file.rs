@@ -96,7 +96,7 @@ fn parse(
         source,
     };
     let block = decode_block(&file.block).map_err(bad)?;
-    check_block(&block.header).map_err(|source| FileError::Limit {
+    check_block(&block).map_err(|source| FileError::Limit {
         path: path.into(),
         source,
     })?;

@@ -2,12 +2,12 @@
 
 use super::error::RangeError;
 use super::input::RangeInput;
+use crate::block::EthBlock;
 use crate::chain::ChainSpec;
 use crate::execute::ExecuteError;
 use crate::limits::{LimitError, Work};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use alloy_consensus::Header;
 use qmtree_proofs::Head;
 use qmtree_proofs::statement::{
     BlockPlace, Program, PublicInputs, StatementError, StatementSetup, TraceMode, WitnessKind,
@@ -21,7 +21,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) witness: WitnessKind,
     pub(crate) mode: TraceMode,
     pub(crate) program: Program,
-    pub(crate) headers: Vec<&'a Header>,
+    pub(crate) blocks: Vec<&'a EthBlock>,
 }
 
 /// Why a range is not executed.
@@ -50,12 +50,12 @@ impl Plan<'_> {
     }
 
     fn places(&self) -> Vec<BlockPlace> {
-        let place = |header: &&Header| BlockPlace {
-            number: header.number,
-            hash: header.hash_slow(),
-            parent_hash: header.parent_hash,
+        let place = |block: &&EthBlock| BlockPlace {
+            number: block.header.number,
+            hash: block.header.hash_slow(),
+            parent_hash: block.header.parent_hash,
         };
-        self.headers.iter().map(place).collect()
+        self.blocks.iter().map(place).collect()
     }
 
     /// Checks that the blocks follow the head and each other, under rules that are known, and make no
@@ -66,12 +66,12 @@ impl Plan<'_> {
             return Err(PlanError::Chain { log, rules });
         }
         let mut work = Work::default();
-        for header in &self.headers {
-            work.add(header).map_err(PlanError::Limit)?;
+        for block in &self.blocks {
+            work.add(block).map_err(PlanError::Limit)?;
         }
         let places = self.places();
         BlockPlace::check_all(self.head, &places).map_err(PlanError::Statement)?;
-        for header in &self.headers {
+        for header in self.blocks.iter().map(|block| &block.header) {
             let spec = self.chain.spec_id(header.number, header.timestamp);
             spec.map_err(|source| PlanError::Rules {
                 number: header.number,
@@ -101,11 +101,7 @@ impl RangeInput {
             witness: WitnessKind::Execution,
             mode: self.mode,
             program: self.program,
-            headers: self
-                .blocks
-                .iter()
-                .map(|block| &block.block.header)
-                .collect(),
+            blocks: self.blocks.iter().map(|block| &block.block).collect(),
         }
     }
 

@@ -188,11 +188,7 @@ impl StateWitness {
             witness: WitnessKind::State,
             mode: self.mode,
             program: self.program,
-            headers: self
-                .blocks
-                .iter()
-                .map(|block| &block.block.header)
-                .collect(),
+            blocks: self.blocks.iter().map(|block| &block.block).collect(),
         }
     }
 
