@@ -101,6 +101,10 @@ impl<K: Keys> Keys for Known<'_, K> {
     }
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "few nodes are inner ones, and what has one size is used again when it is freed"
+)]
 #[derive(Clone, Debug)]
 enum Node {
     Leaf(Items),
