@@ -46,7 +46,7 @@
 //! view's head or after any earlier transaction; proofs of the past hold under the view's head too.
 //!
 //! Complete twigs of entries older than the unwind window are sealed as leaves are. The index of
-//! all keys is in memory, 19 to 27 bytes a key. When a database is opened it comes from a file
+//! all keys is in memory, 20 to 35 bytes a key. When a database is opened it comes from a file
 //! beside the segments, and from the entries that were sealed since. History of the state is pruned
 //! only in databases with a rule of compaction ([`Db::create_with`]).
 //!
