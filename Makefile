@@ -3,12 +3,12 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench fuzz doc ci clean
+.PHONY: help setup demo test lint bench bench-peers fuzz doc ci clean
 
 ENV := . scripts/env;
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install what the build needs and this machine lacks
 	@scripts/setup
@@ -25,6 +25,9 @@ lint: ## Check formatting, lints, docs and house rules
 bench: setup ## Compare with the yardsticks and targets (seconds), then run all benchmarks (minutes)
 	@$(ENV) cargo run --release --locked -p qmtree-benches --bin ratios
 	@$(ENV) cargo bench --locked -p qmtree-benches
+
+bench-peers: setup ## Compare the state log with NOMT and RocksDB: builds both, then runs for a minute
+	@$(ENV) cargo run --release --locked --manifest-path benches/peers/Cargo.toml
 
 fuzz: ## Fuzz each target for FUZZ_SECONDS (30); needs nightly and cargo-fuzz
 	@scripts/fuzz

@@ -163,3 +163,59 @@ fn what_cannot_be_called_is_named() {
     ];
     assert!(space.ok(&args).out.contains("reverted"));
 }
+
+/// The bytes of the first `count` blocks of a file of RLP lists, one after the other.
+fn first_blocks(bytes: &[u8], count: usize) -> &[u8] {
+    let mut end = 0;
+    for _ in 0..count {
+        let width = usize::from(bytes[end].checked_sub(0xf7).unwrap());
+        let len = bytes[end + 1..=end + width].iter();
+        end += 1 + width + len.fold(0, |len, byte| len << 8 | usize::from(*byte));
+    }
+    &bytes[..end]
+}
+
+/// A rule of compaction changes roots and entries, and nothing that is executed.
+#[test]
+fn a_chain_in_a_compacted_log_is_resumed_and_called() {
+    let space = space();
+    let (genesis, chain) = (file("genesis.json"), file("chain.rlp"));
+    let init = ["init", "--db", "dense", "--chain-id", "20260"];
+    space.ok(&[&init[..], &["--compaction", "1"]].concat());
+    let bytes = std::fs::read(&chain).unwrap();
+    space.write("half.rlp", first_blocks(&bytes, 120));
+    let run = |blocks: &str| {
+        let run = ["run", "--durability", "buffered", "--db", "dense"];
+        space.ok(&[&run[..], &["--genesis", &genesis, blocks]].concat());
+        let stats = space.ok(&["state", "stats", "--db", "dense", "--json"]);
+        let count = |name: &str| stats.json()[name].as_u64().unwrap();
+        (count("entryCount"), count("liveKeys"))
+    };
+    let (half, _) = run("half.rlp");
+    let (entries, live) = run(&chain);
+    assert!(half < entries);
+    let plain = space.ok(&["state", "stats", "--db", "db", "--json"]).json();
+    assert_eq!(plain["liveKeys"], live);
+    assert!(plain["entryCount"].as_u64().unwrap() < entries);
+    space.ok(&["check", "--db", "dense"]);
+
+    let head = space.ok(&["head", "--db", "dense", "--json"]);
+    space.write("dense.json", head.out.as_bytes());
+    let data = balance_of(OWNER);
+    for at in ["400", "1566"] {
+        let call = |db: &str| {
+            let start = ["call", "--db", db, "--genesis", &genesis, "--to", TOKEN];
+            let end = ["--data", &data, "--at", at, "--json", "-o", "call.qmc"];
+            space.ok(&[&start[..], &end].concat()).json()
+        };
+        assert_eq!(call("db")["output"], call("dense")["output"]);
+        let verify = ["verify-call", "--genesis", &genesis, "call.qmc"];
+        space.ok(&[&verify[..], &["--head", "dense.json"]].concat());
+    }
+    // Witnesses of the state are the one thing that it takes away.
+    let export = ["witness", "export", "--db", "dense", "--genesis", &genesis];
+    space
+        .run(&[&export[..], &["--block", "130..140", "-o", "w.qmw", &chain]].concat())
+        .exits(2)
+        .says("without compaction");
+}

@@ -46,8 +46,9 @@
 //! view's head or after any earlier transaction; proofs of the past hold under the view's head too.
 //!
 //! Complete twigs of entries older than the unwind window are sealed as leaves are. The index of
-//! all keys is in memory, 16 bytes a key and some room, and is derived when a database is opened,
-//! for which every sealed entry is read once. History of the state is not pruned.
+//! all keys is in memory, 20 to 35 bytes a key. When a database is opened it comes from a file
+//! beside the segments, and from the entries that were sealed since. History of the state is pruned
+//! only in databases with a rule of compaction ([`Db::create_with`]).
 //!
 //! # What it costs
 //!

@@ -1,27 +1,54 @@
 //! A vector that readers share with its one writer: a clone is cheap and never changes.
 //!
-//! Full pieces are immutable and shared; the last one is copied when the writer pushes while a
-//! reader still holds it. So a push costs at most one copy of a piece, however long the vector is.
+//! Items lie in pieces, and full pieces in groups; both are immutable then, and shared. What is not
+//! full is copied when the writer pushes while a reader still holds it: a piece at most, and the
+//! pointers of a group. Only the pointers to groups grow with the vector.
 
 use std::sync::Arc;
+
+/// Pieces of a group.
+const GROUP: usize = 256;
+
+type Piece<T> = Arc<Vec<T>>;
 
 /// A vector in pieces of `PIECE` items. Smaller ones make replacing cheaper and cloning dearer.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedVec<T, const PIECE: usize = 256> {
-    full: Arc<Vec<Arc<Vec<T>>>>,
-    rest: Arc<Vec<T>>,
+    groups: Arc<Vec<Arc<Vec<Piece<T>>>>>,
+    /// Full pieces behind the groups, less than a group of them.
+    pieces: Arc<Vec<Piece<T>>>,
+    /// Items behind the pieces, less than a piece of them.
+    rest: Piece<T>,
 }
 
 impl<T: Clone, const PIECE: usize> SharedVec<T, PIECE> {
     pub(crate) fn len(&self) -> usize {
-        self.full.len() * PIECE + self.rest.len()
+        self.full() * PIECE + self.rest.len()
+    }
+
+    /// Full pieces.
+    fn full(&self) -> usize {
+        self.groups.len() * GROUP + self.pieces.len()
+    }
+
+    fn full_pieces(&self) -> impl Iterator<Item = &Piece<T>> {
+        let grouped = self.groups.iter().flat_map(|group| group.iter());
+        grouped.chain(self.pieces.iter())
+    }
+
+    /// A full piece.
+    fn piece(&self, at: usize) -> Option<&Piece<T>> {
+        match self.groups.get(at / GROUP) {
+            Some(group) => group.get(at % GROUP),
+            None => self.pieces.get(at - self.groups.len() * GROUP),
+        }
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<&T> {
-        let piece = self.full.get(index / PIECE).unwrap_or(&self.rest);
-        // Past the full pieces, `rest` answers for its own indices only.
-        let index = index.checked_sub((index / PIECE).min(self.full.len()) * PIECE)?;
-        piece.get(index)
+        match self.piece(index / PIECE) {
+            Some(piece) => piece.get(index % PIECE),
+            None => self.rest.get(index - self.full() * PIECE),
+        }
     }
 
     pub(crate) fn push(&mut self, item: T) {
@@ -29,7 +56,16 @@ impl<T: Clone, const PIECE: usize> SharedVec<T, PIECE> {
         rest.push(item);
         if rest.len() == PIECE {
             let piece = std::mem::take(&mut self.rest);
-            Arc::make_mut(&mut self.full).push(piece);
+            self.push_piece(piece);
+        }
+    }
+
+    fn push_piece(&mut self, piece: Piece<T>) {
+        let pieces = Arc::make_mut(&mut self.pieces);
+        pieces.push(piece);
+        if pieces.len() == GROUP {
+            let group = std::mem::take(&mut self.pieces);
+            Arc::make_mut(&mut self.groups).push(group);
         }
     }
 
@@ -42,13 +78,17 @@ impl<T: Clone, const PIECE: usize> SharedVec<T, PIECE> {
 
     /// An item to change in place, at the cost of [`set`](Self::set).
     pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        let piece = index / PIECE;
-        if piece < self.full.len() {
-            let piece = Arc::make_mut(&mut self.full).get_mut(piece)?;
-            return Arc::make_mut(piece).get_mut(index % PIECE);
-        }
-        let index = index.checked_sub(self.full.len() * PIECE)?;
-        Arc::make_mut(&mut self.rest).get_mut(index)
+        let (at, grouped) = (index / PIECE, self.groups.len() * GROUP);
+        let pieces = if at < grouped {
+            Arc::make_mut(&mut self.groups).get_mut(at / GROUP)?
+        } else if at < self.full() {
+            &mut self.pieces
+        } else {
+            let index = index - self.full() * PIECE;
+            return Arc::make_mut(&mut self.rest).get_mut(index);
+        };
+        let piece = Arc::make_mut(pieces).get_mut(at % GROUP)?;
+        Arc::make_mut(piece).get_mut(index % PIECE)
     }
 
     /// How many items at the front `is_before` says yes to; they must not follow another.
@@ -67,9 +107,14 @@ impl<T: Clone, const PIECE: usize> SharedVec<T, PIECE> {
 
     /// Drops the first `count` items. Cheap if they are whole pieces.
     pub(crate) fn skip_front(&mut self, count: usize) {
-        if count.is_multiple_of(PIECE) && count / PIECE <= self.full.len() {
-            let kept = self.full.get(count / PIECE..).unwrap_or_default();
-            self.full = Arc::new(kept.to_vec());
+        if count.is_multiple_of(PIECE) && count / PIECE <= self.full() {
+            let mut kept = Self {
+                rest: Arc::clone(&self.rest),
+                ..Self::default()
+            };
+            let pieces = self.full_pieces().skip(count / PIECE);
+            pieces.for_each(|piece| kept.push_piece(Arc::clone(piece)));
+            *self = kept;
         } else {
             *self = self.iter().skip(count).cloned().collect();
         }
@@ -80,27 +125,34 @@ impl<T: Clone, const PIECE: usize> SharedVec<T, PIECE> {
         if len >= self.len() {
             return;
         }
-        let pieces = len / PIECE;
-        if pieces < self.full.len() {
-            let full = Arc::make_mut(&mut self.full);
-            self.rest = full.get(pieces).map(Arc::clone).unwrap_or_default();
-            full.truncate(pieces);
+        let keep = len / PIECE;
+        if let Some(piece) = self.piece(keep) {
+            self.rest = Arc::clone(piece);
+            self.keep_pieces(keep);
         }
         Arc::make_mut(&mut self.rest).truncate(len % PIECE);
     }
 
+    /// Keeps the first `keep` full pieces, which are not all.
+    fn keep_pieces(&mut self, keep: usize) {
+        if let Some(group) = self.groups.get(keep / GROUP) {
+            self.pieces = Arc::clone(group);
+            Arc::make_mut(&mut self.groups).truncate(keep / GROUP);
+        }
+        Arc::make_mut(&mut self.pieces).truncate(keep % GROUP);
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.full
-            .iter()
-            .flat_map(|piece| piece.iter())
-            .chain(self.rest.iter())
+        let pieces = self.full_pieces().flat_map(|piece| piece.iter());
+        pieces.chain(self.rest.iter())
     }
 }
 
 impl<T, const PIECE: usize> Default for SharedVec<T, PIECE> {
     fn default() -> Self {
         Self {
-            full: Arc::default(),
+            groups: Arc::default(),
+            pieces: Arc::default(),
             rest: Arc::default(),
         }
     }
@@ -132,40 +184,51 @@ mod tests {
         fn behaves_like_a_vec_and_clones_never_change(
             steps in proptest::collection::vec((0..5u8, 0..1500usize), 1..20)
         ) {
-            let (mut model, mut vec) = (Vec::new(), SharedVec::<usize>::default());
-            let mut clones = Vec::new();
-            for (kind, amount) in steps {
-                match kind {
-                    0 => (0..amount).for_each(|i| {
-                        model.push(i);
-                        vec.push(i);
-                    }),
-                    1 => {
-                        model.truncate(amount);
-                        vec.truncate(amount);
-                    }
-                    2 => {
-                        if let Some(slot) = model.get_mut(amount) {
-                            *slot = amount + 7;
-                        }
-                        vec.set(amount, amount + 7);
-                    }
-                    3 => {
-                        let count = if amount % 2 == 0 { amount / 256 * 256 } else { amount };
-                        model.drain(..count.min(model.len()));
-                        vec.skip_front(count);
-                    }
-                    _ => clones.push((model.clone(), vec.clone())),
+            check::<256>(&steps)?;
+            // Several groups.
+            check::<4>(&steps)?;
+        }
+    }
+
+    fn check<const PIECE: usize>(steps: &[(u8, usize)]) -> Result<(), TestCaseError> {
+        let (mut model, mut vec) = (Vec::new(), SharedVec::<usize, PIECE>::default());
+        let mut clones = Vec::new();
+        for (kind, amount) in steps.iter().copied() {
+            match kind {
+                0 => (0..amount).for_each(|i| {
+                    model.push(i);
+                    vec.push(i);
+                }),
+                1 => {
+                    model.truncate(amount);
+                    vec.truncate(amount);
                 }
-                prop_assert_eq!(vec.len(), model.len());
+                2 => {
+                    if let Some(slot) = model.get_mut(amount) {
+                        *slot = amount + 7;
+                    }
+                    vec.set(amount, amount + 7);
+                }
+                3 => {
+                    let whole = amount % 2 == 0;
+                    let count = if whole { amount / 256 * 256 } else { amount };
+                    model.drain(..count.min(model.len()));
+                    vec.skip_front(count);
+                }
+                _ => clones.push((model.clone(), vec.clone())),
             }
-            clones.push((model, vec));
-            for (model, vec) in clones {
-                prop_assert_eq!(vec.iter().collect::<Vec<_>>(), model.iter().collect::<Vec<_>>());
-                for i in 0..model.len() + 2 * 256 {
-                    prop_assert_eq!(vec.get(i), model.get(i));
-                }
+            prop_assert_eq!(vec.len(), model.len());
+        }
+        clones.push((model, vec));
+        for (model, vec) in clones {
+            prop_assert_eq!(
+                vec.iter().collect::<Vec<_>>(),
+                model.iter().collect::<Vec<_>>()
+            );
+            for i in 0..model.len() + 2 * 256 {
+                prop_assert_eq!(vec.get(i), model.get(i));
             }
         }
+        Ok(())
     }
 }

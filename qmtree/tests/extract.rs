@@ -12,8 +12,9 @@ mod common;
 use alloy_primitives::{B256, keccak256};
 use common::Rng;
 use common::model::identity;
+use qmtree::proofs::state::Compaction;
 use qmtree::proofs::{LeafPayload, Profile, TxNum};
-use qmtree::{At, Block, Db, Durability, KeyUse, Options, StateBatch, View};
+use qmtree::{At, Block, Db, Durability, Error, KeyUse, Options, StateBatch, View};
 
 fn key(number: u64) -> B256 {
     keccak256(number.to_be_bytes())
@@ -164,4 +165,30 @@ fn an_empty_log_has_an_empty_extract() {
     assert!(partial.apply(TxNum(0), &[(key(1), Some(vec![1]))]).is_ok());
     let edge = view.edge(At::Head).unwrap();
     assert_eq!(edge.frontier(profile).unwrap().leaf_count(), 0);
+}
+
+/// What moves depends on the whole log, so there is nothing to go on from.
+#[test]
+fn a_compacted_log_has_no_extracts() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = Compaction::new(2);
+    let identity = identity(Profile::Keccak256);
+    let path = folder.path().join("db");
+    let mut db = Db::create_with(path, identity, rule, Options::default()).unwrap();
+    let batches = [StateBatch {
+        tx_num: TxNum(0),
+        writes: vec![(key(1), Some(value(1)))],
+    }];
+    let leaves = [LeafPayload::default()];
+    db.append(&Block::new(0, &leaves).with_batches(&batches))
+        .unwrap();
+    let uses = uses(&batches, 0..3);
+    for at in [At::Head, At::Block(0)] {
+        let refused = db.view().extract_state(&uses, at).unwrap_err();
+        assert!(
+            matches!(refused, Error::CompactedState { compaction } if compaction == rule),
+            "{refused:?}"
+        );
+        assert!(refused.to_string().contains("2 entries per key"));
+    }
 }

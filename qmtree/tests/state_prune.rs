@@ -381,25 +381,33 @@ fn nodes_that_restart_at_different_moments_have_equal_roots() {
     nodes.iter().flatten().for_each(|db| db.check().unwrap());
 }
 
-/// Batches that are large enough for a second thread, with it and without it.
+/// Batches that are large enough for a second thread, and many small ones, of which it hashes some
+/// while others are applied; with it and without it, all at once and one by one.
 #[test]
 fn the_number_of_threads_does_not_change_a_byte_of_the_state() {
     let folder = tempfile::tempdir().unwrap();
     let mut found = Vec::new();
-    for parallel in [false, true] {
-        let dir = folder.path().join(parallel.to_string());
+    for (parallel, at_once) in [(false, true), (true, true), (true, false)] {
+        let dir = folder.path().join(format!("{parallel} {at_once}"));
         let options = options().with_parallel(parallel);
         let rule = Compaction::new(2);
         let mut db = Db::create_with(&dir, identity(Profile::Keccak256), rule, options).unwrap();
         let (mut rng, mut roots) = (Rng::new(5), Vec::new());
         for number in 0..12u64 {
             let first = db.head().leaf_count;
-            let batches: Vec<_> = (first..first + 3)
-                .map(|tx_num| batch(&mut rng, tx_num, 3000, 9000))
+            let (leaves, writes) = if number % 3 == 1 { (300, 5) } else { (3, 3000) };
+            let batches: Vec<_> = (first..first + leaves)
+                .map(|tx_num| batch(&mut rng, tx_num, writes, 9000))
                 .collect();
             let mut staged = db.begin_block(number).unwrap();
-            roots.extend(staged.apply_all(&batches).unwrap());
-            staged.commit(&[LeafPayload::default(); 3], &[]).unwrap();
+            if at_once {
+                roots.extend(staged.apply_all(&batches).unwrap());
+            } else {
+                let applied = batches.iter().map(|batch| staged.apply(batch).unwrap());
+                roots.extend(applied);
+            }
+            let leaves = vec![LeafPayload::default(); leaves as usize];
+            staged.commit(&leaves, &[]).unwrap();
         }
         db.prune_to(11).unwrap();
         db.close().unwrap();
@@ -416,6 +424,8 @@ fn the_number_of_threads_does_not_change_a_byte_of_the_state() {
         assert!(files.len() > 10, "{} files", files.len());
         found.push((roots, files));
     }
-    assert!(found[0].0 == found[1].0, "the roots differ");
-    assert!(found[0].1 == found[1].1, "the files differ");
+    for other in &found[1..] {
+        assert!(found[0].0 == other.0, "the roots differ");
+        assert!(found[0].1 == other.1, "the files differ");
+    }
 }

@@ -99,6 +99,11 @@ fn bad_batches_are_refused_and_nothing_is_applied() {
         staged.apply(&batch(5, &[(key(9), Some(b"nine"))])).unwrap();
         drop(staged);
         assert_eq!(db.head(), head);
+        // Of many at once some may have been applied, so the block is of no more use.
+        let mut staged = db.begin_block(1).unwrap();
+        assert!(matches!(staged.apply_all(&batches), Err(Error::Batch(_))));
+        assert!(matches!(staged.commit(&LEAVES, &[]), Err(Error::Poisoned)));
+        assert_eq!(db.head(), head);
     }
     // The longest value there can be.
     let longest = vec![7; MAX_VALUE_LEN];
@@ -188,6 +193,37 @@ fn questions_without_an_answer_say_so() {
     let mut db = Db::open_read_only(folder.path().join("db")).unwrap();
     assert!(matches!(db.begin_block(1), Err(Error::ReadOnly)));
     assert_eq!(db.view().get(&key(1)).unwrap(), Some(b"one".to_vec()));
+}
+
+/// They share one neighbour, which is rewritten once.
+#[test]
+fn many_insertions_between_two_keys_are_one_batch() {
+    let (_folder, mut db) = database();
+    let numbered = |number: u16| {
+        let mut key = B256::repeat_byte(0x55);
+        let [high, low] = number.to_be_bytes();
+        (key.0[8], key.0[9]) = (high, low);
+        key
+    };
+    let (low, high) = (B256::repeat_byte(0x11), B256::repeat_byte(0xee));
+    let first = batch(1, &[(low, Some(b"low")), (high, Some(b"high"))]);
+    db.append(&Block::new(0, &LEAVES).with_batches(&[first]))
+        .unwrap();
+    let mut many: Vec<_> = (0..9000).map(|i| (numbered(i), Some(&b"x"[..]))).collect();
+    many.push((high, None));
+    let head = db
+        .append(&Block::new(1, &LEAVES).with_batches(&[batch(3, &many)]))
+        .unwrap();
+    // The sentinel and the two keys; then `low`, the new keys and a tombstone.
+    assert_eq!(head.entry_count, 3 + 1 + 9000 + 1);
+    let view = db.view();
+    let found = view.state_from(&B256::ZERO, None).unwrap();
+    let found: Vec<_> = found.map(|item| item.unwrap().0).collect();
+    let expected: Vec<_> = std::iter::once(low)
+        .chain((0..9000).map(numbered))
+        .collect();
+    assert_eq!(found, expected);
+    db.check().unwrap();
 }
 
 #[test]

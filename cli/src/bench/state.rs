@@ -95,6 +95,8 @@ struct Report {
     /// Of the whole process, after loading and after everything; `None` where it is not known.
     resident_bytes_loaded: Option<u64>,
     resident_bytes: Option<u64>,
+    /// Of the index of keys alone, after everything.
+    index_bytes: u64,
     #[serde(flatten)]
     machine: Machine,
 }
@@ -151,6 +153,7 @@ impl BenchState {
         let (gets, _) = Samples::of(&keys, |key| view.get(key).map_err(place.failed()))?;
         let resident_bytes = resident_bytes();
         let (live_keys, _) = view.key_counts();
+        let index_bytes = view.index_bytes();
         drop(view);
         db.close().map_err(place.failed())?;
         let open_millis = open(&place, &options)?;
@@ -178,6 +181,7 @@ impl BenchState {
             segment_bytes: size("segments")?,
             resident_bytes_loaded,
             resident_bytes,
+            index_bytes,
             machine,
         })
     }
@@ -361,7 +365,10 @@ impl BenchState {
             .map_or("not known".to_owned(), |bytes| {
                 format!("{:.1} MiB", mib(bytes))
             });
-        say(format_args!("memory           {known:>13}"))?;
+        say(format_args!(
+            "memory           {known:>13}  index {:.1} MB for each million keys",
+            report.index_bytes as f64 / report.live_keys as f64
+        ))?;
         let disk = (report.journal_bytes + report.segment_bytes) as f64;
         say(format_args!(
             "of that          {:.0} bytes on disk for each live key, {:.0} for each entry{}",

@@ -133,12 +133,7 @@ impl StateLog {
                 .binary_search_by(|known| by_key(known, &entry.key))
                 .is_err()
             {
-                moved.push(Touched {
-                    key: entry.key,
-                    old: Some((id, entry.value)),
-                    next_key: entry.next_key,
-                    new: Some(entry.value),
-                });
+                moved.push(unchanged(id, &entry));
             }
         }
         touched.extend(moved);
@@ -153,7 +148,7 @@ impl StateLog {
         at: Option<TxNum>,
         workers: &Workers,
     ) -> Result<Vec<Touched>, Error> {
-        let mut touched: Vec<Touched> = Vec::with_capacity(2 * batch.writes.len());
+        let mut touched: Vec<Touched> = Vec::with_capacity(batch.writes.len() + 1);
         let writes_any = batch.writes.iter().any(|(_, value)| value.is_some());
         if self.entry_count() == 0 && writes_any {
             touched.push(Touched {
@@ -163,14 +158,13 @@ impl StateLog {
                 new: Some(StateWord::Value(B256::ZERO)),
             });
         }
+        // By ascending key, as the writes before which they are.
+        let mut neighbours: Vec<Touched> = Vec::new();
         let lookups = self.look_up(&batch.writes, at, workers)?;
         for ((key, value), (found, below)) in batch.writes.iter().zip(lookups) {
             let new = value.as_deref().map(StateWord::of);
             if found.is_none() && new.is_none() {
                 continue;
-            }
-            if let Some((id, entry)) = &below {
-                touch_neighbour(&mut touched, *id, entry);
             }
             let next_key = found.as_ref().or(below.as_ref());
             touched.push(Touched {
@@ -179,6 +173,16 @@ impl StateLog {
                 next_key: next_key.map_or(Entry::END, |(_, entry)| entry.next_key),
                 new,
             });
+            if let Some((id, entry)) = below {
+                neighbours.push(unchanged(id, &entry));
+            }
+        }
+        if !neighbours.is_empty() {
+            // Two runs in order: the sort is a merge, and of equal keys the written one comes first.
+            neighbours.dedup_by_key(|known| known.key);
+            touched.append(&mut neighbours);
+            touched.sort_by_key(|known| known.key);
+            touched.dedup_by_key(|known| known.key);
         }
         Ok(touched)
     }
@@ -227,25 +231,12 @@ impl StateLog {
 
 type Live = Option<(EntryId, Entry)>;
 
-/// Adds a key whose neighbour changes, unless the batch writes it or it was added before.
-///
-/// Keys come in order, so all that may be above it are keys that the batch has just inserted.
-fn touch_neighbour(touched: &mut Vec<Touched>, id: EntryId, entry: &Entry) {
-    let above = touched
-        .iter()
-        .rev()
-        .take_while(|known| known.key > entry.key);
-    let place = touched.len() - above.count();
-    let known = place.checked_sub(1).and_then(|at| touched.get(at));
-    if known.is_none_or(|known| known.key != entry.key) {
-        touched.insert(
-            place,
-            Touched {
-                key: entry.key,
-                old: Some((id, entry.value)),
-                next_key: entry.next_key,
-                new: Some(entry.value),
-            },
-        );
+/// A key whose next neighbour may change, its value does not.
+fn unchanged(id: EntryId, entry: &Entry) -> Touched {
+    Touched {
+        key: entry.key,
+        old: Some((id, entry.value)),
+        next_key: entry.next_key,
+        new: Some(entry.value),
     }
 }

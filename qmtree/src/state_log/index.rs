@@ -2,10 +2,12 @@
 //!
 //! A B-tree of 16 bytes a key: the first eight bytes of the key and the entry's id. Where these do
 //! not tell two keys apart, the entries are read. Nodes are shared by all copies of the tree and
-//! copied when they change, so that a copy costs one pointer and never changes.
+//! copied when they change, so that a copy costs one pointer and never changes. Each is one piece of
+//! memory, and all have one size, so that one that was copied leaves room for the next.
 
 use crate::error::Error;
 use alloy_primitives::B256;
+use arrayvec::ArrayVec;
 use qmtree_proofs::state::EntryId;
 use qmtree_storage::KeyItem;
 use std::cmp::Ordering;
@@ -99,11 +101,20 @@ impl<K: Keys> Keys for Known<'_, K> {
     }
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "few nodes are inner ones, and what has one size is used again when it is freed"
+)]
 #[derive(Clone, Debug)]
 enum Node {
-    Leaf(Vec<Item>),
-    Inner(Vec<Child>),
+    Leaf(Items),
+    Inner(Children),
 }
+
+/// Inside the node, so that a copy of one is one piece of memory. There is room for one more than a
+/// node keeps, because it is cut in two after that came in.
+type Items = ArrayVec<Item, { LEAF_ITEMS + 1 }>;
+type Children = ArrayVec<Child, { CHILDREN + 1 }>;
 
 #[derive(Clone, Debug)]
 struct Child {
@@ -132,13 +143,20 @@ pub(crate) struct KeyIndex {
 impl Default for KeyIndex {
     fn default() -> Self {
         Self {
-            root: Arc::new(Node::Leaf(Vec::new())),
+            root: Arc::new(Node::Leaf(Items::new())),
             len: 0,
         }
     }
 }
 
 impl KeyIndex {
+    /// Bytes of memory of all nodes. Costs a visit of each.
+    pub(crate) fn bytes(&self) -> u64 {
+        // The two counters of `Arc` lie before the node.
+        let node = size_of::<Node>() + 2 * size_of::<usize>();
+        (node * self.root.count()) as u64
+    }
+
     /// A builder of an index from its items in order.
     pub(super) fn builder() -> Builder {
         Builder::default()
@@ -173,10 +191,10 @@ impl KeyIndex {
     ) -> Result<Option<Item>, Error> {
         let (old, changed) = set(Arc::make_mut(&mut self.root), keys, key, item)?;
         if let Changed::Split(right) = changed {
-            let left = std::mem::replace(&mut self.root, Arc::new(Node::Inner(Vec::new())));
+            let left = std::mem::replace(&mut self.root, Arc::new(Node::Inner(Children::new())));
             let first = left.first().unwrap_or(item);
-            let children = vec![Child { first, node: left }, right];
-            self.root = Arc::new(Node::Inner(children));
+            let children = [Child { first, node: left }, right];
+            self.root = Arc::new(Node::Inner(children.into_iter().collect()));
         }
         self.len += usize::from(old.is_none());
         Ok(old)
@@ -186,7 +204,7 @@ impl KeyIndex {
     pub(crate) fn remove(&mut self, keys: &impl Keys, key: &B256) -> Result<Option<Item>, Error> {
         let (old, changed) = remove(Arc::make_mut(&mut self.root), keys, key)?;
         if matches!(changed, Changed::Empty) {
-            self.root = Arc::new(Node::Leaf(Vec::new()));
+            self.root = Arc::new(Node::Leaf(Items::new()));
         }
         self.len -= usize::from(old.is_some());
         Ok(old)
@@ -256,7 +274,7 @@ impl KeyIndex {
 #[derive(Debug, Default)]
 pub(super) struct Builder {
     leaves: Vec<Child>,
-    leaf: Vec<Item>,
+    leaf: Items,
     len: usize,
 }
 
@@ -273,8 +291,7 @@ impl Builder {
     }
 
     fn close_leaf(&mut self) {
-        let mut leaf = std::mem::take(&mut self.leaf);
-        leaf.shrink_to_fit();
+        let leaf = std::mem::take(&mut self.leaf);
         if let Some(first) = leaf.first().copied() {
             let node = Arc::new(Node::Leaf(leaf));
             self.leaves.push(Child { first, node });
@@ -287,7 +304,7 @@ impl Builder {
         while level.len() > 1 {
             let parent = |children: &[Child]| {
                 let first = children.first()?.first;
-                let node = Arc::new(Node::Inner(children.to_vec()));
+                let node = Arc::new(Node::Inner(children.iter().cloned().collect()));
                 Some(Child { first, node })
             };
             level = level
@@ -307,6 +324,17 @@ impl Builder {
 }
 
 impl Node {
+    /// Nodes from this one down.
+    fn count(&self) -> usize {
+        match self {
+            Self::Leaf(_) => 1,
+            Self::Inner(children) => {
+                let below = children.iter().map(|child| child.node.count());
+                1 + below.sum::<usize>()
+            }
+        }
+    }
+
     fn first(&self) -> Option<Item> {
         match self {
             Self::Leaf(items) => items.first().copied(),
@@ -381,19 +409,19 @@ fn set(
 /// Cuts a node in two that has one element too many, the newest of them at `newest`.
 ///
 /// Elements that come in order leave full nodes behind, others half full ones.
-fn split_if_full<T>(
-    elements: &mut Vec<T>,
+fn split_if_full<T, const ROOM: usize>(
+    elements: &mut ArrayVec<T, ROOM>,
     max: usize,
     newest: usize,
-    node: impl Fn(Vec<T>) -> Node,
+    node: impl Fn(ArrayVec<T, ROOM>) -> Node,
     first: impl Fn(&T) -> Item,
 ) -> Changed {
     if elements.len() <= max {
         return Changed::InPlace;
     }
     let at_end = newest + 1 == elements.len();
-    let right = elements.split_off(if at_end { max } else { elements.len() / 2 });
-    elements.shrink_to_fit();
+    let middle = if at_end { max } else { elements.len() / 2 };
+    let right: ArrayVec<T, ROOM> = elements.drain(middle..).collect();
     match right.first().map(&first) {
         Some(first) => Changed::Split(Child {
             first,
@@ -592,5 +620,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn keys_in_no_order_take_16_to_36_bytes_of_memory_each() {
+        let (mut index, list) = (KeyIndex::default(), List(Vec::new()));
+        for number in 0..100_000u64 {
+            let key = alloy_primitives::keccak256(number.to_be_bytes());
+            index
+                .set(&list, &key, Item::new(&key, EntryId(number), false))
+                .unwrap();
+        }
+        let per_key = index.bytes() as f64 / index.len() as f64;
+        assert!((16.0..36.0).contains(&per_key), "{per_key}");
     }
 }

@@ -85,6 +85,11 @@ impl StateLog {
         (self.index.len() as u64).saturating_sub(1)
     }
 
+    /// Bytes of memory of the index of keys. Costs a visit of each of its nodes.
+    pub(crate) fn index_bytes(&self) -> u64 {
+        self.index.bytes()
+    }
+
     pub(crate) fn entry(&self, id: EntryId) -> Result<Entry, Error> {
         self.entries.get(id)
     }

@@ -21,6 +21,7 @@ impl StateStats {
         let (head, (live, all)) = (db.head(), db.view().key_counts());
         let (sealed, bytes) = (db.sealed_entry_count(), db.sealed_entry_bytes());
         let (pruned, earliest) = (db.pruned_entry_count(), db.earliest_state());
+        let index_bytes = db.view().index_bytes();
         let entries_per_key = db.compaction().entries_per_key();
         if self.json {
             return say(serde_json::json!({
@@ -29,6 +30,7 @@ impl StateStats {
                 "entryCount": head.entry_count,
                 "sealedEntryCount": sealed,
                 "sealedBytes": bytes,
+                "indexBytes": index_bytes,
                 "prunedEntryCount": pruned,
                 "earliestTxNum": earliest.map(|earliest| earliest.0),
                 "compactionEntriesPerKey": entries_per_key,
@@ -41,6 +43,7 @@ impl StateStats {
             head.entry_count
         ))?;
         say(format_args!("segments    {bytes} bytes"))?;
+        say(format_args!("index       {index_bytes} bytes of memory"))?;
         match earliest {
             Some(earliest) => say(format_args!(
                 "pruned      {pruned} entries; the state is known after transaction {earliest} and later"
