@@ -11,6 +11,7 @@ mod chain;
 #[cfg(feature = "engine")]
 pub mod engine;
 mod execute;
+mod header_rules;
 mod leaf;
 mod memory_state;
 mod mpt;
@@ -18,6 +19,7 @@ mod one_tx;
 mod outcome;
 mod range;
 mod recorder;
+mod roots;
 mod state_item;
 pub mod state_log;
 mod state_witness;
@@ -40,6 +42,7 @@ pub use capture::StateAccess;
 pub use chain::UnsupportedFork;
 pub use chain::{ChainError, ChainSpec, RulesError};
 pub use execute::{BlockInput, ExecuteError, ExecutedBlock, TracerFor, execute_block};
+pub use header_rules::check_header;
 pub use leaf::{LeafParts, LeafRecord, PreStateHash, ReadSet, RuleError};
 pub use memory_state::{MemoryState, MemoryStateError};
 pub use mpt::{

@@ -9,6 +9,7 @@ use crate::engine::run::{BlockState, PreparedBlock};
 use crate::leaf::RuleError;
 use crate::verify::StateScope;
 use crate::witness::{Claims, ExecutionWitness, WitnessDb, WitnessError};
+use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes};
 use revm::database::BundleState;
 use serde::Deserialize;
@@ -170,6 +171,10 @@ impl BlockState for WitnessDb {
 
     fn keeps_changes(&self) -> bool {
         true
+    }
+
+    fn parent(&self, _: &Header) -> Result<Option<Header>, RuleError> {
+        Ok(self.parent().cloned())
     }
 
     fn advance(&mut self, _: &EthBlock, changes: &BundleState) -> Result<Option<B256>, RuleError> {
