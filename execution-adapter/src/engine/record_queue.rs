@@ -25,6 +25,7 @@ pub(super) struct RecordQueue {
 }
 
 #[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "a record stays where it was made")]
 struct Waiting {
     /// Boxed, so that only an address wanders between the caches of two cores. Those that hash read
     /// a record and leave its bytes where they are.
@@ -108,6 +109,7 @@ impl RecordQueue {
 
     /// Gives back the records of the last batch, and takes the next one, if at least `fewest` wait.
     /// Returns the place of its first record.
+    #[expect(clippy::vec_box, reason = "a record stays where it was made")]
     fn take(&self, fewest: usize, records: &mut Vec<Box<LeafRecord>>) -> Option<usize> {
         let mut waiting = lock(&self.waiting);
         waiting.spent.append(records);
