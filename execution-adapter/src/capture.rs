@@ -44,6 +44,23 @@ pub struct StateAccess {
 }
 
 impl Capture {
+    /// An empty one with room for as much as is in this.
+    pub(crate) fn as_large(&self) -> Self {
+        Self {
+            reads: Vec::with_capacity(self.reads.len()),
+            writes: Vec::with_capacity(self.writes.len()),
+            ..Self::default()
+        }
+    }
+
+    /// Forgets what was noted.
+    pub(crate) fn clear(&mut self) {
+        self.reads.clear();
+        self.writes.clear();
+        self.destroyed.clear();
+        self.codes.clear();
+    }
+
     pub(crate) fn read(&mut self, item: StateItem) {
         self.reads.push(item);
     }
@@ -70,13 +87,13 @@ impl Capture {
     }
 
     /// First read wins, last write wins, a write that changed nothing does not count.
-    pub(crate) fn fold(self) -> StateAccess {
+    pub(crate) fn fold(&self) -> StateAccess {
         let mut reads = BTreeMap::new();
-        for item in self.reads {
-            reads.entry(item.key()).or_insert(item);
+        for item in &self.reads {
+            reads.entry(item.key()).or_insert(*item);
         }
         let mut writes = BTreeMap::new();
-        for Write { before, after } in self.writes {
+        for Write { before, after } in self.writes.iter().copied() {
             let key = after.key();
             let before = match (reads.get(&key), before) {
                 (Some(read), _) => *read,
@@ -87,19 +104,19 @@ impl Capture {
             *last = after;
         }
         let code_changes = code_changes(&writes);
-        let writes = writes.into_values().chain(code_changes);
-        let mut destroyed = self.destroyed;
+        let all = writes.into_values().chain(code_changes);
+        let changed = all.filter(|(before, after)| before != after);
+        let mut writes = Vec::with_capacity(self.writes.len());
+        writes.extend(changed.map(|(_, after)| after));
+        let mut destroyed = self.destroyed.clone();
         destroyed.sort_unstable();
         destroyed.dedup();
-        let mut codes = self.codes;
+        let mut codes = self.codes.clone();
         codes.sort_unstable_by_key(|(hash, _)| *hash);
         codes.dedup_by_key(|(hash, _)| *hash);
         StateAccess {
             reads: reads.into_values().collect(),
-            writes: writes
-                .filter(|(before, after)| before != after)
-                .map(|(_, after)| after)
-                .collect(),
+            writes,
             destroyed,
             codes,
         }

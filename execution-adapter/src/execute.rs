@@ -17,6 +17,7 @@ use crate::transition::StepsCommitment;
 use crate::transition::TraceMode;
 use crate::verify::BlockOutcome;
 use alloc::borrow::Cow;
+use alloy_consensus::Transaction as _;
 use alloy_consensus::transaction::Recovered;
 use alloy_evm::block::{BlockExecutionError, BlockExecutor};
 use alloy_evm::eth::receipt_builder::AlloyReceiptBuilder;
@@ -117,6 +118,24 @@ where
     DB: Database,
     T: TracerFor<DB>,
 {
+    execute_block_reusing(input, database, tracer, |record| {
+        each_leaf(record);
+        None
+    })
+}
+
+/// [`execute_block`], where `each_leaf` may give back a record that is done with, so that what a
+/// thread has allocated is freed by no other: an allocator makes the two wait for each other.
+pub(crate) fn execute_block_reusing<DB, T>(
+    input: BlockInput<'_>,
+    database: DB,
+    tracer: T,
+    mut each_leaf: impl FnMut(LeafRecord) -> Option<LeafRecord>,
+) -> Result<ExecutedBlock<DB, T>, ExecuteError>
+where
+    DB: Database,
+    T: TracerFor<DB>,
+{
     let BlockInput {
         chain,
         block,
@@ -163,15 +182,17 @@ where
             hash: *tx.tx_hash(),
             source,
         })?;
-        let outcome = crate::outcome::RawOutcome::new(&result.result.result);
+        let outcome = crate::outcome::RawOutcome::new(&result.result.result, tx.input().clone());
         executor.commit_transaction(result);
         executor.evm.inspector_mut().end_tx().map_err(trace)?;
         let capture = executor.evm.db_mut().take_capture();
-        each_leaf(leaves.transaction(tx, *sender, capture, outcome));
+        if let Some(spent) = each_leaf(leaves.transaction(tx, *sender, capture, outcome)) {
+            executor.evm.db_mut().reuse(spent.into_capture());
+        }
     }
 
     finish(executor, spec, failed, |capture, outcome| {
-        each_leaf(leaves.end(capture, outcome))
+        each_leaf(leaves.end(capture, outcome));
     })
 }
 

@@ -1,14 +1,17 @@
 //! From what one transaction number did to the payload of its leaf.
 
 use crate::capture::{Capture, StateAccess};
-use crate::outcome::RawOutcome;
+use crate::mpt::keccak_many;
+use crate::outcome::{HASHES, RawOutcome};
+use crate::roots::roots_over;
 use crate::state_item::root_over;
 use crate::transition::{
-    StepsCommitment, TraceMode, TransitionContext, TransitionKind, TransitionOutcome,
-    transition_hash,
+    StepsCommitment, TRACER_VERSION, TraceMode, TransitionContext, TransitionKind,
+    TransitionOutcome, transition_bytes, transition_hash,
 };
 use alloc::boxed::Box;
-use alloy_primitives::B256;
+use alloc::vec::Vec;
+use alloy_primitives::{B256, keccak256};
 use core::error::Error;
 use qmtree_proofs::{LeafPayload, Scheme};
 
@@ -47,28 +50,140 @@ pub struct LeafParts {
     pub read_root: Option<B256>,
     /// Root over the writes.
     pub state_change_hash: B256,
+    /// The `transitionHash`, where it is known that there are no steps to wait for.
+    without_steps: Option<B256>,
 }
 
 impl LeafRecord {
-    /// Sorts and hashes what a leaf of the scheme needs: tens of microseconds for a usual
-    /// transaction. Records of one block are independent of each other, so this may run on many
-    /// threads.
+    /// Sorts and hashes what a leaf of the scheme needs. Of many records this costs less
+    /// [together](Self::all_to_parts).
     #[must_use]
     pub fn into_parts(self, scheme: Scheme) -> LeafParts {
-        let access = self.capture.fold();
+        let parts = Self::all_to_parts([&self].into_iter(), scheme);
+        let parts = parts.into_iter().next();
+        parts.expect("as many parts as records")
+    }
+
+    /// Sorts and hashes what the leaves of many records need, in order: a few microseconds for a
+    /// usual transaction, where hashes of all of them fill the lanes of a wide register.
+    ///
+    /// Records are independent of each other, so this may run on many threads.
+    #[must_use]
+    pub fn all_to_parts<'a>(
+        records: impl ExactSizeIterator<Item = &'a Self> + Clone,
+        scheme: Scheme,
+    ) -> Vec<LeafParts> {
+        let texts = hash_texts(records.clone());
+        let folded = records.zip(texts);
+        let mut parts: Vec<LeafParts> =
+            folded.map(|(record, hashes)| record.fold(hashes)).collect();
+        let roots = hash_roots(&parts, scheme);
+        for (parts, [reads, writes]) in parts.iter_mut().zip(roots) {
+            parts.read_root = reads;
+            parts.state_change_hash = writes.unwrap_or_default();
+        }
+        let stepless = |parts: &LeafParts| match parts.kind {
+            TransitionKind::Transaction | TransitionKind::Call => parts.mode == TraceMode::Outcome,
+            _ => true,
+        };
+        let wanted = parts.iter_mut().filter(|parts| stepless(parts));
+        let mut wanted: Vec<&mut LeafParts> = wanted.collect();
+        let none = StepsCommitment::default();
+        let hashes = hash_transitions(wanted.iter().map(|parts| (&**parts, &none)));
+        for (parts, hash) in wanted.iter_mut().zip(hashes) {
+            parts.without_steps = Some(hash);
+        }
+        parts
+    }
+
+    /// What was captured, to use its room again.
+    pub(crate) fn into_capture(self) -> Capture {
+        self.capture
+    }
+
+    /// The parts without roots.
+    fn fold(&self, hashes: [B256; HASHES]) -> LeafParts {
+        let mut context = self.context;
+        let outcome = match &self.outcome {
+            Outcome::Hashed(outcome) => *outcome,
+            Outcome::Raw(raw) => {
+                let (input_hash, outcome) = raw.with_hashes(hashes);
+                context.input_hash = input_hash;
+                outcome
+            }
+        };
         LeafParts {
             kind: self.kind,
             mode: self.mode,
-            context: self.context,
-            outcome: match self.outcome {
-                Outcome::Raw(raw) => raw.hash(),
-                Outcome::Hashed(outcome) => outcome,
-            },
-            read_root: (scheme == Scheme::ReadSet1).then(|| root_over(&access.reads)),
-            state_change_hash: root_over(&access.writes),
-            access,
+            context,
+            outcome,
+            access: self.capture.fold(),
+            read_root: None,
+            state_change_hash: B256::ZERO,
+            without_steps: None,
         }
     }
+}
+
+/// Hashes of calldata, output and logs of each record; zero where it has them already.
+fn hash_texts<'a>(
+    records: impl ExactSizeIterator<Item = &'a LeafRecord> + Clone,
+) -> Vec<[B256; HASHES]> {
+    let raw = |record: &'a LeafRecord| match &record.outcome {
+        Outcome::Raw(raw) => Some(raw),
+        Outcome::Hashed(_) => None,
+    };
+    let mut texts = Vec::with_capacity(HASHES * records.len());
+    let raws = records.clone().filter_map(raw);
+    texts.extend(raws.flat_map(RawOutcome::messages));
+    let hashes = keccak_many(&texts);
+    let (mut hashes, _) = hashes.as_chunks();
+    let mut of_record = |record| {
+        let (first, rest) = raw(record).and_then(|_| hashes.split_first())?;
+        hashes = rest;
+        Some(*first)
+    };
+    records
+        .map(|record| of_record(record).unwrap_or_default())
+        .collect()
+}
+
+/// The `transitionHash` of each leaf with these steps.
+fn hash_transitions<'a>(
+    leaves: impl Iterator<Item = (&'a LeafParts, &'a StepsCommitment)>,
+) -> Vec<B256> {
+    let tracer = keccak256(TRACER_VERSION);
+    let text = |(parts, steps): (&LeafParts, _)| {
+        let LeafParts {
+            kind,
+            mode,
+            context,
+            outcome,
+            ..
+        } = parts;
+        transition_bytes(tracer, *kind, *mode, context, steps, outcome)
+    };
+    let texts: Vec<Vec<u8>> = leaves.map(text).collect();
+    let texts: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
+    keccak_many(&texts)
+}
+
+/// The root over the reads, where the scheme needs it, and the root over the writes.
+fn hash_roots(parts: &[LeafParts], scheme: Scheme) -> Vec<[Option<B256>; 2]> {
+    let reads = scheme == Scheme::ReadSet1;
+    let mut lists = Vec::with_capacity(2 * parts.len());
+    for StateAccess {
+        reads: read,
+        writes,
+        ..
+    } in parts.iter().map(|parts| &parts.access)
+    {
+        lists.extend(reads.then_some(read.as_slice()));
+        lists.push(writes.as_slice());
+    }
+    let mut roots = roots_over(&lists).into_iter();
+    let mut next = |wanted: bool| wanted.then(|| roots.next()).flatten();
+    parts.iter().map(|_| [next(reads), next(true)]).collect()
 }
 
 impl LeafParts {
@@ -87,6 +202,33 @@ impl LeafParts {
             state_change_hash: self.state_change_hash,
             transition_hash: transition_hash(*kind, *mode, context, steps, outcome),
         }
+    }
+
+    /// The payloads of many leaves, in order, each with what its scheme says of the state before it and
+    /// its steps. Costs less than one by one.
+    #[must_use]
+    pub fn payloads(parts: &[Self], before: &[(B256, StepsCommitment)]) -> Vec<LeafPayload> {
+        let leaves = parts.iter().zip(before);
+        let unknown = leaves
+            .clone()
+            .filter(|(parts, (_, steps))| parts.known(steps).is_none());
+        let hashes = hash_transitions(unknown.map(|(parts, (_, steps))| (parts, steps)));
+        let mut hashes = hashes.into_iter();
+        let payload = |(parts, (pre_state_hash, steps)): (&Self, &(B256, StepsCommitment))| {
+            let hash = parts.known(steps).or_else(|| hashes.next());
+            LeafPayload {
+                pre_state_hash: *pre_state_hash,
+                state_change_hash: parts.state_change_hash,
+                transition_hash: hash.unwrap_or_default(),
+            }
+        };
+        leaves.map(payload).collect()
+    }
+
+    /// The `transitionHash`, if it was made already.
+    fn known(&self, steps: &StepsCommitment) -> Option<B256> {
+        let without = *steps == StepsCommitment::default();
+        self.without_steps.filter(|_| without)
     }
 
     /// The hash of the transaction; none for the begin and the end of a block.

@@ -2,49 +2,66 @@
 
 use crate::transition::TransitionOutcome;
 use alloc::vec::Vec;
-use alloy_primitives::{Address, B256, Bytes, Log, keccak256};
+use alloy_primitives::{Address, B256, Bytes, Log};
 use revm::context::result::{ExecutionResult, HaltReason, OutOfGasError};
 
-/// The outcome of a transaction before its logs and output are hashed.
+/// The outcome of a transaction before its logs and output are hashed, and its calldata with them.
 #[derive(Clone, Debug)]
 pub(crate) struct RawOutcome {
     status: u8,
     gas_used: u64,
     gas_refunded: u64,
+    input: Bytes,
     output: Bytes,
-    logs: Vec<Log>,
+    /// RLP of the list of logs.
+    logs: Vec<u8>,
     created: Option<Address>,
 }
 
+/// The hashes of calldata, output and logs.
+pub(crate) const HASHES: usize = 3;
+
 impl RawOutcome {
-    pub(crate) fn new(result: &ExecutionResult) -> Self {
+    pub(crate) fn new(result: &ExecutionResult, input: Bytes) -> Self {
         Self {
             status: status(result),
             gas_used: result.tx_gas_used(),
             gas_refunded: result.gas().final_refunded(),
+            input,
             output: result.output().cloned().unwrap_or_default(),
-            logs: result.logs().to_vec(),
+            logs: encoded(result.logs()),
             created: result.created_address(),
         }
     }
 
-    pub(crate) fn hash(&self) -> TransitionOutcome {
-        TransitionOutcome {
+    /// What is to be hashed with Keccak-256.
+    pub(crate) fn messages(&self) -> [&[u8]; HASHES] {
+        [&self.input, &self.output, &self.logs]
+    }
+
+    /// The outcome, given the hashes of the [`messages`](Self::messages); that of the calldata is
+    /// part of the context.
+    pub(crate) fn with_hashes(
+        &self,
+        [input_hash, output_hash, logs_hash]: [B256; HASHES],
+    ) -> (B256, TransitionOutcome) {
+        let outcome = TransitionOutcome {
             status: self.status,
             gas_used: self.gas_used,
             gas_refunded: self.gas_refunded,
-            output_hash: keccak256(&self.output),
-            logs_hash: logs_hash(&self.logs),
+            output_hash,
+            logs_hash,
             created: self.created,
-        }
+        };
+        (input_hash, outcome)
     }
 }
 
-/// Keccak-256 of the RLP list of logs.
-fn logs_hash(logs: &[Log]) -> B256 {
-    let mut bytes = Vec::new();
+/// RLP of the list of logs.
+fn encoded(logs: &[Log]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(alloy_rlp::list_length(logs));
     alloy_rlp::encode_list(logs, &mut bytes);
-    keccak256(&bytes)
+    bytes
 }
 
 /// Success, revert, or why it halted: the numbers of docs/FORMAT.md, section 8.3.

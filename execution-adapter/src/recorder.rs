@@ -3,7 +3,6 @@
 use crate::capture::Capture;
 use crate::state_item::{AccountValue, StateItem};
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256, map::B256Map};
-use core::mem;
 use revm::database::{Database, DatabaseCommit, State};
 use revm::primitives::AddressMap;
 use revm::state::{Account, AccountId, AccountInfo, Bytecode};
@@ -17,6 +16,8 @@ use revm::state::{Account, AccountId, AccountInfo, Bytecode};
 pub struct Recorder<DB> {
     state: State<DB>,
     capture: Capture,
+    /// One that is done with, and has room.
+    spare: Option<Capture>,
     /// Code made in this block, which the database below may not have.
     new_codes: B256Map<Bytecode>,
 }
@@ -26,13 +27,22 @@ impl<DB> Recorder<DB> {
         Self {
             state,
             capture: Capture::default(),
+            spare: None,
             new_codes: B256Map::default(),
         }
     }
 
     /// What was noted since the last call.
     pub(crate) fn take_capture(&mut self) -> Capture {
-        mem::take(&mut self.capture)
+        let next = self.spare.take();
+        let next = next.unwrap_or_else(|| self.capture.as_large());
+        core::mem::replace(&mut self.capture, next)
+    }
+
+    /// Takes back the room of what was noted earlier.
+    pub(crate) fn reuse(&mut self, mut spent: Capture) {
+        spent.clear();
+        self.spare = Some(spent);
     }
 
     pub(crate) fn into_state(self) -> State<DB> {

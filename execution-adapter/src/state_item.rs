@@ -84,14 +84,26 @@ impl StateItem {
 impl Encodable for StateItem {
     /// RLP(\[domain, key, value\]).
     fn encode(&self, out: &mut dyn BufMut) {
-        let value = self.value_bytes();
         let mut key = [0; 52];
+        let word: [u8; 32];
+        let value = match self {
+            Self::Account(_, Some(value)) => Value::Account(value),
+            Self::Account(_, None) => Value::Bytes(&[]),
+            Self::Storage(_, _, value) => {
+                word = value.to_be_bytes();
+                Value::Bytes(word.get(value.leading_zeros() / 8..).unwrap_or_default())
+            }
+            Self::Code(_, hash) => match hash {
+                Some(hash) => Value::Bytes(hash.as_slice()),
+                None => Value::Bytes(&[]),
+            },
+        };
         let (domain, key) = match self {
             Self::Account(address, _) => (0u8, fill(&mut key, address, &[])),
             Self::Storage(address, slot, _) => (1, fill(&mut key, address, slot.as_slice())),
             Self::Code(address, _) => (2, fill(&mut key, address, &[])),
         };
-        let payload_length = domain.length() + key.length() + value.as_slice().length();
+        let payload_length = domain.length() + key.length() + value.length();
         Header {
             list: true,
             payload_length,
@@ -99,7 +111,44 @@ impl Encodable for StateItem {
         .encode(out);
         domain.encode(out);
         key.encode(out);
-        value.as_slice().encode(out);
+        value.encode(out);
+    }
+}
+
+/// The value of an item, encoded without a copy of its own.
+enum Value<'a> {
+    Account(&'a AccountValue),
+    Bytes(&'a [u8]),
+}
+
+impl Encodable for Value<'_> {
+    /// RLP of the value's bytes. Those of an account are RLP themselves, of more than one byte.
+    fn encode(&self, out: &mut dyn BufMut) {
+        match self {
+            Self::Account(value) => {
+                Header {
+                    list: false,
+                    payload_length: value.length(),
+                }
+                .encode(out);
+                value.encode(out);
+            }
+            Self::Bytes(bytes) => bytes.encode(out),
+        }
+    }
+
+    fn length(&self) -> usize {
+        match self {
+            Self::Account(value) => {
+                let payload_length = value.length();
+                Header {
+                    list: false,
+                    payload_length,
+                }
+                .length_with_payload()
+            }
+            Self::Bytes(bytes) => bytes.length(),
+        }
     }
 }
 
@@ -143,6 +192,39 @@ mod tests {
             + "07"
             + "820102";
         assert_eq!(hex::encode(alloy_rlp::encode(slot)), text);
+    }
+
+    #[test]
+    fn values_encode_as_their_bytes() {
+        let address = Address::repeat_byte(0x11);
+        let account = |nonce, balance| AccountValue {
+            nonce,
+            balance,
+            code_hash: KECCAK256_EMPTY,
+        };
+        let mut items = Vec::from([
+            StateItem::Account(address, Some(account(0, U256::ZERO))),
+            StateItem::Account(address, Some(account(u64::MAX, U256::MAX))),
+            StateItem::Code(address, None),
+            StateItem::Code(address, Some(KECCAK256_EMPTY)),
+        ]);
+        let storage = |value| StateItem::Storage(address, B256::ZERO, value);
+        items.extend((0..256).map(|bit| storage(U256::ONE << bit)));
+        items.push(storage(U256::ZERO));
+        items.push(storage(U256::from(0x7f)));
+        for item in items {
+            let (_, payload) =
+                (alloy_rlp::Header::decode_bytes(&mut alloy_rlp::encode(item).as_slice(), true))
+                    .map(|payload| ((), payload.to_vec()))
+                    .expect("a list");
+            let mut rest = payload.as_slice();
+            for _ in 0..2 {
+                alloy_rlp::Header::decode_bytes(&mut rest, false).expect("domain and key");
+            }
+            let value = alloy_rlp::Header::decode_bytes(&mut rest, false).expect("the value");
+            assert_eq!(value, item.value_bytes(), "{item:?}");
+            assert_eq!(rest, [0u8; 0]);
+        }
     }
 
     #[test]

@@ -94,8 +94,23 @@ pub fn transition_hash(
     steps: &StepsCommitment,
     outcome: &TransitionOutcome,
 ) -> B256 {
+    let tracer = keccak256(TRACER_VERSION);
+    keccak256(transition_bytes(
+        tracer, kind, mode, context, steps, outcome,
+    ))
+}
+
+/// What [`transition_hash`] hashes, given the hash of the tracer's version.
+pub(crate) fn transition_bytes(
+    tracer: B256,
+    kind: TransitionKind,
+    mode: TraceMode,
+    context: &TransitionContext,
+    steps: &StepsCommitment,
+    outcome: &TransitionOutcome,
+) -> alloc::vec::Vec<u8> {
     let mut bytes = alloc::vec::Vec::with_capacity(384);
-    bytes.extend_from_slice(keccak256(TRACER_VERSION).as_slice());
+    bytes.extend_from_slice(tracer.as_slice());
     bytes.extend_from_slice(&[kind as u8, mode as u8, context.spec_id]);
     bytes.extend_from_slice(&context.chain_id.to_be_bytes());
     bytes.extend_from_slice(&context.block_number.to_be_bytes());
@@ -114,7 +129,7 @@ pub fn transition_hash(
     bytes.extend_from_slice(outcome.output_hash.as_slice());
     bytes.extend_from_slice(outcome.logs_hash.as_slice());
     push_address(&mut bytes, outcome.created);
-    keccak256(&bytes)
+    bytes
 }
 
 /// 1 and the address, or 21 zero bytes.

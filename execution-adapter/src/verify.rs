@@ -54,6 +54,14 @@ pub enum Field {
     ParentHash,
     /// `number`.
     Number,
+    /// `timestamp`.
+    Timestamp,
+    /// `gasLimit`.
+    GasLimit,
+    /// `baseFeePerGas`.
+    BaseFee,
+    /// `excessBlobGas`.
+    ExcessBlobGas,
 }
 
 /// A field that is not what it should be.
@@ -74,6 +82,13 @@ pub enum Value {
     Number(u64),
     /// A hash or root.
     Hash(B256),
+    /// Any number that is neither below nor above these.
+    Within {
+        /// The lowest.
+        lowest: u64,
+        /// The highest.
+        highest: u64,
+    },
     /// A bloom filter.
     Bloom(alloc::boxed::Box<Bloom>),
     /// The field is not there.
@@ -236,6 +251,10 @@ impl Field {
             Self::Hash => "hash",
             Self::ParentHash => "parentHash",
             Self::Number => "number",
+            Self::Timestamp => "timestamp",
+            Self::GasLimit => "gasLimit",
+            Self::BaseFee => "baseFeePerGas",
+            Self::ExcessBlobGas => "excessBlobGas",
         }
     }
 }
@@ -256,6 +275,11 @@ impl fmt::Display for Value {
         match self {
             Self::Number(number) => write!(f, "{number}"),
             Self::Hash(hash) => write!(f, "{hash}"),
+            Self::Within {
+                lowest,
+                highest: u64::MAX,
+            } => write!(f, "at least {lowest}"),
+            Self::Within { lowest, highest } => write!(f, "{lowest} to {highest}"),
             // 256 bytes help nobody; their hash tells two blooms apart.
             Self::Bloom(bloom) => {
                 write!(

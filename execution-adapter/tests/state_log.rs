@@ -416,6 +416,37 @@ fn an_account_that_comes_back_has_no_storage_of_before() {
     }
 }
 
+/// Of a first block that does not hold nothing stays: neither its leaves nor the state it brought.
+#[test]
+fn a_first_block_that_does_not_hold_leaves_an_empty_database() {
+    let ChainGenesis {
+        chain: spec,
+        header,
+        ..
+    } = genesis(CANCUN);
+    let mut next = block(&header, Vec::new());
+    let state = MemoryState::new(StateScope::Transactions);
+    seal(&spec, &mut next, state.clone());
+    let good = PreparedBlock {
+        state: Some(state),
+        ..prepare(&spec, next)
+    };
+    let mut bad = good.clone();
+    bad.block.header.gas_used += 1;
+    let (_folder, mut db) = database(spec.chain_id());
+    let before = *db.view().head();
+    let error = LogChain::begin_before(&mut db, &bad).unwrap_err();
+    assert!(
+        matches!(&error, RunError::Mismatch { block: 1, mismatch } if mismatch.field == Field::GasUsed),
+        "{error}"
+    );
+    assert_eq!((db.view().blocks(), *db.view().head()), (None, before));
+    let log = LogChain::begin_before(&mut db, &good).unwrap();
+    assert_eq!(db.view().blocks(), Some((0, 0)));
+    log.run_block(&mut db, &good, NoTracer).unwrap();
+    assert_eq!(db.view().blocks(), Some((0, 1)));
+}
+
 /// A block with its own state: the part of the state is the first leaf, and a destroyed account
 /// loses what of it is known.
 #[test]

@@ -19,6 +19,7 @@ use qmtree_execution_adapter::{
 use qmtree_proofs::{Profile, Scheme};
 use serde::Serialize;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Instant;
 
 /// Execute blocks plainly, with leaves, and with each kind of trace, in one run
@@ -46,6 +47,15 @@ pub(crate) struct BenchExecute {
     /// Leave out the ways that take a hundred times as long.
     #[arg(long)]
     quick: bool,
+    /// Only these ways, beside plain execution: capture, outcome, state-log, full-keccak,
+    /// full-blake3, flat, naive.
+    #[arg(
+        long,
+        value_name = "WAYS",
+        value_delimiter = ',',
+        conflicts_with = "quick"
+    )]
+    only: Vec<Way>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -106,6 +116,15 @@ struct Times {
     steps: u64,
 }
 
+impl FromStr for Way {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let way = Self::ALL.into_iter().find(|way| way.option() == name);
+        way.ok_or_else(|| format!("no such way: {name}"))
+    }
+}
+
 impl Way {
     const ALL: [Self; 8] = [
         Self::Plain,
@@ -131,6 +150,11 @@ impl Way {
         }
     }
 
+    /// Its name as a value of an option.
+    fn option(self) -> String {
+        self.name().replace(' ', "-")
+    }
+
     fn is_slow(self) -> bool {
         matches!(self, Self::Flat | Self::Naive)
     }
@@ -154,8 +178,7 @@ impl BenchExecute {
         self.measure(Way::Plain, &blocks, &mut Times::default())?;
         for round in 0..self.rounds {
             for (way, times) in &mut times {
-                let wanted = !way.is_slow() || (round == 0 && !self.quick);
-                if wanted {
+                if self.wants(*way, round) {
                     self.measure(*way, &blocks, times)?;
                 }
             }
@@ -163,6 +186,15 @@ impl BenchExecute {
         }
         drop(progress);
         self.print(&self.report(&blocks, &times, machine))
+    }
+
+    /// Whether a way has a part in this round. All are compared with plain execution.
+    fn wants(&self, way: Way, round: u64) -> bool {
+        let chosen = match self.only.as_slice() {
+            [] => !(way.is_slow() && self.quick),
+            only => way == Way::Plain || only.contains(&way),
+        };
+        chosen && (round == 0 || !way.is_slow())
     }
 
     /// Runs all blocks one way.

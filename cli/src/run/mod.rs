@@ -9,6 +9,7 @@ use crate::arguments::{SchemeName, TraceName, parse_durability};
 use crate::error::CliError;
 use crate::output::{json, say};
 use crate::progress::{Progress, Task, Unit};
+use alloy_consensus::Header;
 use alloy_primitives::B256;
 use clap::Args;
 use input::{Next, Source, with_blocks};
@@ -19,7 +20,7 @@ use qmtree_execution_adapter::engine::{
 };
 use qmtree_execution_adapter::{
     ChainSpec, MemoryState, NoTracer, ReadSet, TraceMode, TraceOptions, Tracer, TracerFor,
-    WitnessDb, check_hash,
+    WitnessDb, check_hash, check_header,
 };
 use qmtree_proofs::{Profile, Scheme, TxNum};
 use serde::Serialize;
@@ -97,8 +98,8 @@ struct Chain<T, F> {
     state: Option<MemoryState>,
     /// Scheme state-root/1: the chain in the open database.
     log: Option<LogChain>,
-    /// Number and hash of the block before.
-    parent: Option<(u64, B256)>,
+    /// The block before: its hash and its header.
+    parent: Option<(B256, Header)>,
     blocks: u64,
     /// Made for the profile of the database.
     tracer: Option<(Profile, T)>,
@@ -160,7 +161,7 @@ impl Run {
         let genesis = genesis.filter(|_| !self.witness);
         let start = genesis.as_ref().map(|genesis| &genesis.header);
         let mut chain = Chain {
-            parent: start.map(|header| (header.number, header.hash_slow())),
+            parent: start.map(|header| (header.hash_slow(), header.clone())),
             genesis,
             state: None,
             log: None,
@@ -234,7 +235,7 @@ impl Run {
                 path: next.path.into(),
                 source: Box::new(source),
             };
-            return check_genesis(block, chain.parent).map_err(failed);
+            return check_genesis(block, chain.parent.as_ref()).map_err(failed);
         }
         let header = &block.block.header;
         let mut line = Line {
@@ -279,7 +280,7 @@ impl Run {
             witness,
             ..
         } = next;
-        let header = &block.block.header;
+        let header = block.block.header.clone();
         let (number, hash) = (header.number, header.hash_slow());
         let db = target.open(&block.chain, number)?;
         if let Some((_, last)) = db.view().blocks()
@@ -298,8 +299,16 @@ impl Run {
         };
         // Where the state is in the log, a run goes on from there, and the log knows the parent.
         let goes_on = chain.blocks == 0 && db.identity().scheme == Scheme::StateRoot1;
-        if let Some(parent) = chain.parent.filter(|_| !self.isolated && !goes_on) {
-            check_parent(&block.block, parent).map_err(failed)?;
+        let parent = chain.parent.as_ref();
+        if let Some((parent_hash, parent)) = parent.filter(|_| !self.isolated && !goes_on) {
+            check_parent(&block.block, (parent.number, *parent_hash)).map_err(failed)?;
+            let checked = check_header(&block.chain, &header, parent);
+            checked.map_err(|mismatch| {
+                failed(RunError::Mismatch {
+                    block: number,
+                    mismatch,
+                })
+            })?;
         }
         let (found, wanted) = (db.identity().scheme, self.scheme());
         if (self.scheme.is_some() || self.witness) && found != wanted {
@@ -316,7 +325,7 @@ impl Run {
         if let Some(state) = witness {
             let (report, tracer) = witness::run(db, path, &block, state, tracer)?;
             chain.tracer = Some((profile, tracer));
-            chain.parent = Some((number, hash));
+            chain.parent = Some((hash, header));
             return Ok(report);
         }
         let (report, tracer) = match db.identity().scheme {
@@ -347,7 +356,7 @@ impl Run {
             }
         };
         chain.tracer = Some((profile, tracer));
-        chain.parent = Some((number, hash));
+        chain.parent = Some((hash, header));
         Ok(report)
     }
 
@@ -396,16 +405,17 @@ fn is_genesis<T, F>(block: &PreparedBlock, chain: &Chain<T, F>) -> bool {
         && chain.blocks == 0
         && chain
             .parent
-            .is_some_and(|(number, _)| number == block.block.header.number)
+            .as_ref()
+            .is_some_and(|(_, genesis)| genesis.number == block.block.header.number)
 }
 
-fn check_genesis(block: &PreparedBlock, parent: Option<(u64, B256)>) -> Result<(), RunError> {
-    let Some((number, hash)) = parent else {
+fn check_genesis(block: &PreparedBlock, parent: Option<&(B256, Header)>) -> Result<(), RunError> {
+    let Some((hash, genesis)) = parent else {
         return Ok(());
     };
-    let checked = check_hash(&block.block, hash);
+    let checked = check_hash(&block.block, *hash);
     checked.map_err(|mismatch| RunError::Mismatch {
-        block: number,
+        block: genesis.number,
         mismatch,
     })
 }

@@ -93,7 +93,8 @@ where
         value: request.value,
         gas_limit: request.gas,
         nonce: account.map_or(0, |account| account.nonce),
-        input_hash: keccak256(&request.data),
+        // With the outcome, whose record hashes it.
+        input_hash: B256::ZERO,
     };
 
     let mode = tracer.mode();
@@ -122,7 +123,7 @@ where
             reason: other.to_string(),
         },
     })?;
-    let raw = RawOutcome::new(&executed.result);
+    let raw = RawOutcome::new(&executed.result, request.data.clone());
     let output = executed.result.output().cloned().unwrap_or_default();
     let inner = evm.into_inner();
     let (mut tracer, mut recorder) = (inner.inspector, inner.ctx.journaled_state.database);

@@ -1,6 +1,6 @@
 //! The rules of a chain in 32 bytes (docs/FORMAT.md, section 12.3).
 
-use super::ChainSpec;
+use super::{ChainSpec, HeaderRules};
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::vec::Vec;
@@ -139,6 +139,8 @@ impl ChainSpec {
             forks: EthereumChainHardforks::new(forks),
             deposit_contract,
             blobs,
+            // Not part of the encoding, and left open.
+            header_rules: HeaderRules::default(),
             unknown_from,
         })
     }

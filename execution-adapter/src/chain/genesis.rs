@@ -1,6 +1,6 @@
 //! Rules from the configuration in geth's `genesis.json`.
 
-use super::ChainSpec;
+use super::{ChainSpec, HeaderRules};
 use alloc::{borrow::Cow, format, string::String, vec::Vec};
 use alloy_eips::eip7840::BlobParams;
 use alloy_genesis::ChainConfig;
@@ -43,6 +43,12 @@ impl ChainSpec {
             forks: EthereumChainHardforks::new(forks),
             deposit_contract: config.deposit_contract_address,
             blobs: blobs(config)?,
+            header_rules: HeaderRules {
+                // Proof of authority with a period of 0 lets blocks have one time.
+                timestamps: config.clique.is_none() && config.parlia.is_none(),
+                // A field that is not known may change what a block costs.
+                fees: config.extra_fields.is_empty() && config.parlia.is_none(),
+            },
             unknown_from: None,
         })
     }
@@ -184,6 +190,21 @@ mod tests {
         use SpecId as Spec;
         let (old, new) = (Spec::HOMESTEAD, Spec::SPURIOUS_DRAGON);
         assert_eq!(specs, [Spec::FRONTIER, old, old, new]);
+    }
+
+    #[test]
+    fn rules_between_headers_that_a_chain_may_have_of_its_own_are_left_open() {
+        for (more, timestamps, fees) in [
+            ("", true, true),
+            (r#", "ethash": {}"#, true, true),
+            (r#", "clique": {"period": 0, "epoch": 30000}"#, false, true),
+            (r#", "zeroBaseFee": true"#, true, false),
+            (r#", "optimism": {"eip1559Elasticity": 6}"#, true, false),
+        ] {
+            let chain = chain(&format!(r#"{{"chainId": 9, "londonBlock": 0{more}}}"#)).unwrap();
+            let rules = chain.header_rules();
+            assert_eq!((rules.timestamps, rules.fees), (timestamps, fees), "{more}");
+        }
     }
 
     #[test]

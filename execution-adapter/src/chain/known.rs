@@ -1,6 +1,6 @@
 //! The public chains.
 
-use super::ChainSpec;
+use super::{ChainSpec, HeaderRules};
 use alloc::{borrow::Cow, vec::Vec};
 use alloy_eips::{eip6110::MAINNET_DEPOSIT_CONTRACT_ADDRESS, eip7840::BlobParams};
 use alloy_hardforks::{
@@ -74,6 +74,10 @@ pub(super) fn by_id(chain_id: u64) -> Option<ChainSpec> {
         forks,
         deposit_contract: Some(deposit_contract),
         blobs,
+        header_rules: HeaderRules {
+            timestamps: true,
+            fees: true,
+        },
         unknown_from,
     })
 }

@@ -26,8 +26,19 @@ pub struct ChainSpec {
     deposit_contract: Option<Address>,
     /// Blob parameters by the time from which they hold, oldest first.
     blobs: Vec<(u64, BlobParams)>,
+    /// What follows from a header for the one after it, as far as that is known.
+    header_rules: HeaderRules,
     /// The first fork whose rules are not known, by the time it starts at.
     unknown_from: Option<(u64, &'static str)>,
+}
+
+/// Which rules between a header and the one before it are those of Ethereum, and not a chain's own.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct HeaderRules {
+    /// Each block is later than the one before.
+    pub(crate) timestamps: bool,
+    /// Gas limit, base fee, excess blob gas.
+    pub(crate) fees: bool,
 }
 
 /// Why there are no rules for a block.
@@ -67,6 +78,11 @@ impl ChainSpec {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Which rules between headers are known.
+    pub(crate) fn header_rules(&self) -> HeaderRules {
+        self.header_rules
     }
 
     /// The EVM rules of a block.

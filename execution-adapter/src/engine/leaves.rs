@@ -1,12 +1,12 @@
 //! Executes on one thread, and makes the leaves on others behind it.
 
 use crate::engine::error::RunError;
-use crate::execute::{BlockInput, ExecutedBlock, TracerFor, execute_block};
+use crate::engine::record_queue::{Pushed, RecordQueue};
+use crate::execute::{BlockInput, ExecutedBlock, TracerFor, execute_block_reusing};
 use crate::leaf::{LeafParts, PreStateHash};
 use crate::transition::{StepsCommitment, TransitionKind};
 use alloy_evm::Database;
 use qmtree_proofs::LeafPayload;
-use std::sync::mpsc;
 
 /// A block that was executed, and its leaves.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ pub struct ExecutedLeaves<DB, T> {
 
 /// Executes a block and makes its leaves under the scheme of `pre_state`.
 ///
-/// Each record is hashed on rayon's threads while the next transaction runs. The result does not
-/// depend on how many threads there are.
+/// Records are hashed on rayon's threads, some at a time, while later transactions run. The result
+/// does not depend on how many threads there are.
 ///
 /// # Errors
 /// [`RunError::Execute`]; [`RunError::Trace`] and [`RunError::Leaf`] if the tracer or the scheme's
@@ -41,23 +41,20 @@ where
 {
     let number = input.block.header.number;
     let scheme = pre_state.scheme();
-    let (done, made) = mpsc::channel();
+    let records = RecordQueue::new(scheme);
     let executed = rayon::in_place_scope(|threads| {
-        let mut count = 0usize;
-        execute_block(input, database, tracer, |record| {
-            let (index, done) = (count, done.clone());
-            count += 1;
-            threads.spawn(move |_| {
-                // The receiver outlives the scope.
-                let _ = done.send((index, record.into_parts(scheme)));
-            });
-        })
+        let executed = execute_block_reusing(input, database, tracer, |record| {
+            let Pushed { wants_help, spent } = records.push(record);
+            if wants_help {
+                threads.spawn(|_| records.work());
+            }
+            spent
+        });
+        records.finish();
+        executed
     });
-    drop(done);
     let mut executed = executed.map_err(|source| RunError::Execute(Box::new(source)))?;
-    let mut made: Vec<(usize, LeafParts)> = made.into_iter().collect();
-    made.sort_unstable_by_key(|(index, _)| *index);
-    let parts: Vec<LeafParts> = made.into_iter().map(|(_, parts)| parts).collect();
+    let parts = records.into_parts();
 
     let steps = executed.tracer.commitments();
     let mut of_transactions = steps
@@ -66,8 +63,7 @@ where
             source,
         })?
         .into_iter();
-    let mut payloads = Vec::with_capacity(parts.len());
-    let mut steps = Vec::with_capacity(parts.len());
+    let mut before = Vec::with_capacity(parts.len());
     for (leaf, parts) in parts.iter().enumerate() {
         let hash = pre_state.pre_state_hash(parts);
         let hash = hash.map_err(|source| RunError::Leaf {
@@ -79,13 +75,12 @@ where
             TransitionKind::Transaction => of_transactions.next().unwrap_or_default(),
             _ => StepsCommitment::default(),
         };
-        payloads.push(parts.payload(hash, &commitment));
-        steps.push(commitment);
+        before.push((hash, commitment));
     }
     Ok(ExecutedLeaves {
         executed,
+        payloads: LeafParts::payloads(&parts, &before),
         parts,
-        payloads,
-        steps,
+        steps: before.into_iter().map(|(_, steps)| steps).collect(),
     })
 }

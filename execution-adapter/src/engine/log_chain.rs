@@ -12,9 +12,10 @@ use crate::engine::run::{
 use crate::engine::state_roots::StateRoots;
 use crate::engine::whole_state::whole_state;
 use crate::execute::TracerFor;
-use crate::leaf::RuleError;
+use crate::leaf::{ReadSet, RuleError};
 use crate::memory_state::MemoryState;
 use crate::state_log::{ReadStateLog, StateLogDb, StateLogError, decode_header, keys};
+use crate::tracing::NoTracer;
 use crate::verify::StateScope;
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, U256};
@@ -115,15 +116,20 @@ impl LogChain {
     }
 
     /// Begins an empty log with the state that a block file brings, as a block of its own before the
-    /// file's.
+    /// file's. The file's block is executed on it first, so that no state stays behind of a block that
+    /// does not hold.
     ///
     /// # Errors
-    /// [`RunError::NoPreState`] if it brings none, or is about block 0; others as
-    /// [`open`](Self::open).
+    /// [`RunError::NoPreState`] if it brings none, or is about block 0; what is wrong with the block;
+    /// others as [`open`](Self::open).
     pub fn begin_before(db: &mut Db, prepared: &PreparedBlock) -> Result<Self, RunError> {
         let number = prepared.block.header.number;
         check_identity(db, &prepared.chain, number, Scheme::StateRoot1)?;
-        begin::Given::before(prepared)?.append(db)?;
+        let given = begin::Given::before(prepared)?;
+        if let Some(state) = prepared.state.clone() {
+            execute_checked(prepared, state, NoTracer, &mut ReadSet)?;
+        }
+        given.append(db)?;
         Self::open(db)
     }
 
@@ -235,6 +241,12 @@ impl BlockState for LogBlockState {
 
     fn keeps_changes(&self) -> bool {
         self.whole.is_some()
+    }
+
+    fn parent(&self, child: &Header) -> Result<Option<Header>, RuleError> {
+        let newest = newest_header(&self.log)?;
+        // Before the first block that is executed there is none, or one that is not its parent.
+        Ok(newest.filter(|newest| newest.hash_slow() == child.parent_hash))
     }
 
     fn advance(&mut self, _: &EthBlock, changes: &BundleState) -> Result<Option<B256>, RuleError> {

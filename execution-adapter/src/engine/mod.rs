@@ -11,6 +11,7 @@ mod prestate_file;
 mod range_files;
 mod read;
 mod record;
+mod record_queue;
 mod run;
 mod state_roots;
 mod whole_state;

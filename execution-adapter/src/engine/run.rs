@@ -5,9 +5,11 @@ use crate::chain::ChainSpec;
 use crate::engine::error::RunError;
 use crate::engine::leaves::{ExecutedLeaves, execute_to_leaves};
 use crate::execute::{BlockInput, TracerFor};
+use crate::header_rules::check_header;
 use crate::leaf::{LeafParts, PreStateHash, RuleError};
 use crate::memory_state::MemoryState;
 use crate::verify::{Field, Mismatch, StateScope, check_body, check_hash, check_outcome, same};
+use alloy_consensus::Header;
 use alloy_evm::Database;
 use alloy_primitives::{Address, B256};
 use qmtree::proofs::{Head, LeafPayload, Scheme, TxNum};
@@ -42,6 +44,16 @@ pub trait BlockState: Database {
 
     /// Whether [`advance`](Self::advance) needs the changes of the block.
     fn keeps_changes(&self) -> bool;
+
+    /// The header of the block before the one that is executed, where it is known: the block that
+    /// `child` names as its parent.
+    ///
+    /// # Errors
+    /// As the state says.
+    fn parent(&self, child: &Header) -> Result<Option<Header>, RuleError> {
+        let _ = child;
+        Ok(None)
+    }
 
     /// Applies the changes of a block. Returns the state root after it, where that can be known.
     ///
@@ -171,6 +183,15 @@ where
         mismatch,
     };
     check_body(block, prepared.ommers_known).map_err(mismatch)?;
+
+    let parent = state.parent(&block.header);
+    let parent = parent.map_err(|source| RunError::State {
+        block: number,
+        source,
+    })?;
+    if let Some(parent) = parent {
+        check_header(chain, &block.header, &parent).map_err(mismatch)?;
+    }
 
     let scope = state.scope();
     let keep_changes = state.keeps_changes();

@@ -10,6 +10,7 @@ use crate::leaf::RuleError;
 use crate::limits::check_block;
 use crate::verify::StateScope;
 use crate::witness::{Claims, ExecutionWitness, WitnessDb, WitnessError};
+use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes};
 use revm::database::BundleState;
 use serde::Deserialize;
@@ -175,6 +176,10 @@ impl BlockState for WitnessDb {
 
     fn keeps_changes(&self) -> bool {
         true
+    }
+
+    fn parent(&self, _: &Header) -> Result<Option<Header>, RuleError> {
+        Ok(self.parent().cloned())
     }
 
     fn advance(&mut self, _: &EthBlock, changes: &BundleState) -> Result<Option<B256>, RuleError> {

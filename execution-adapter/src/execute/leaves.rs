@@ -72,7 +72,6 @@ impl<'a> BlockLeaves<'a> {
                 value: tx.value(),
                 gas_limit: tx.gas_limit(),
                 nonce: tx.nonce(),
-                input_hash: keccak256(tx.input()),
                 ..self.context
             },
             outcome: Outcome::Raw(outcome),

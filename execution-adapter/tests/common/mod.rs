@@ -7,6 +7,7 @@
 
 use alloy_consensus::proofs::{calculate_receipt_root, calculate_transaction_root};
 use alloy_consensus::{BlockBody, Header, SignableTransaction as _, TxEnvelope, TxLegacy};
+use alloy_eips::eip1559::BaseFeeParams;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, hex};
 use qmtree_execution_adapter::engine::{ChainGenesis, ExecutedLeaves, execute_to_leaves};
 use qmtree_execution_adapter::{
@@ -70,7 +71,7 @@ pub fn block(parent: &Header, transactions: Vec<TxEnvelope>) -> EthBlock {
         parent_hash: parent.hash_slow(),
         timestamp: parent.timestamp + 12,
         gas_limit: parent.gas_limit,
-        base_fee_per_gas: parent.base_fee_per_gas,
+        base_fee_per_gas: parent.next_block_base_fee(BaseFeeParams::ethereum()),
         beneficiary: Address::repeat_byte(0xfe),
         withdrawals_root: parent.withdrawals_root,
         parent_beacon_block_root: parent.parent_beacon_block_root,
