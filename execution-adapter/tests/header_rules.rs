@@ -21,7 +21,7 @@ use std::path::PathBuf;
 type Forgery = (Field, fn(&mut Header));
 
 const FORGERIES: [Forgery; 4] = [
-    (Field::Timestamp, |header| header.timestamp = 1),
+    (Field::Timestamp, |header| header.timestamp = 0),
     (Field::GasLimit, |header| {
         header.gas_limit += header.gas_limit / 128
     }),
