@@ -87,8 +87,10 @@ fn assert_whole(space: &Workspace) {
     let head = space.ok(&["head", "--db", "copy", "--json"]);
     assert_eq!(head.out.as_bytes(), space.read("head.json"));
     space.ok(&["check", "--db", "copy"]);
+    // Whoever opens it for writing takes away what a killed import left.
+    space.ok(&["repair", "--db", "copy"]);
     let left = space.files_in("copy");
-    let known = |name: &String| name.ends_with("/qmtree.db") || name.ends_with("/lock");
+    let known = |name: &String| name.ends_with("/qmtree.db") || name.ends_with("/qmtree.lock");
     assert!(left.iter().all(known), "{left:?}");
 }
 
@@ -114,10 +116,7 @@ fn a_killed_import_is_no_database_and_the_next_one_goes_on() {
             done += 1;
         } else if space.path("copy/segments").exists() {
             in_part += 1;
-            space
-                .run(&["head", "--db", "copy"])
-                .exits(2)
-                .says("no database");
+            space.run(&["head", "--db", "copy"]).exits(2).says("import");
         }
     }
     assert!(kills == KILLS && in_part > 0, "{kills} {in_part} {done}");

@@ -4,7 +4,7 @@ use crate::block::Block;
 use crate::checkpoint::checkpoint_of_files;
 use crate::error::Error;
 use crate::observe;
-use crate::open::{Opened, create_files, recover_state};
+use crate::open::{Opened, create_files, identity_of, recover_state};
 use crate::options::Options;
 use crate::staged::{Staged, StagedBlock};
 use crate::state::State;
@@ -13,9 +13,7 @@ use crate::view::View;
 use crate::writer::{Writer, start_feeder};
 use qmtree_proofs::state::Compaction;
 use qmtree_proofs::{Head, LeafPayload, TxNum};
-use qmtree_storage::{
-    Disk, Identity, JournalWriter, RealDisk, lock_database, read_database_header,
-};
+use qmtree_storage::{Disk, Identity, JournalWriter, RealDisk, lock_database};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -136,6 +134,7 @@ impl Db {
     /// never were committed are dropped.
     ///
     /// # Errors
+    /// [`Error::Unimported`] if an import into the folder has to be finished first;
     /// [`Error::Lock`] if another process writes to it; [`Error::Header`], [`Error::Journal`],
     /// [`Error::Segment`] or [`Error::MissingLeaves`] if a file is foreign, damaged or missing, in
     /// which case nothing is modified.
@@ -148,7 +147,7 @@ impl Db {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_on(disk: Arc<dyn Disk>, dir: &Path, options: Options) -> Result<Self, Error> {
-        let identity = read_database_header(&*disk, dir)?;
+        let identity = identity_of(&*disk, dir)?;
         let lock = lock_database(&*disk, dir)?;
         let opened = Opened::new(disk, dir, identity);
         let recovered = observe::recover(dir, || recover_state(&opened))?;
@@ -184,7 +183,7 @@ impl Db {
     /// As [`open`](Self::open), but for the lock, which it does not need.
     pub fn open_read_only(dir: impl AsRef<Path>) -> Result<Self, Error> {
         let (disk, dir) = (Arc::new(RealDisk), dir.as_ref());
-        let identity = read_database_header(&*disk, dir)?;
+        let identity = identity_of(&*disk, dir)?;
         let opened = Opened::new(disk, dir, identity);
         let state = observe::recover(dir, || retry(|| recover_state(&opened)))?.state;
         observe::published(&state, None);

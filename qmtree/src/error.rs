@@ -152,6 +152,12 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder in which an import did not come to its end, so that there is no database yet.
+    #[error("{}: an import into this folder was cut off; import again, and it goes on", path.display())]
+    Unimported {
+        /// The folder.
+        path: PathBuf,
+    },
     /// An earlier write or sync failed, so what the disk holds is not known.
     #[error("an earlier write failed; close the database and open it again to recover")]
     Poisoned,

@@ -7,6 +7,7 @@ use crate::tail::Leaves;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::state::{Compaction, Entry, EntryId};
 use qmtree_proofs::{Digest, Head, LEAF_LEN, TreeHasher};
+use qmtree_storage::snapshot::IMPORT_FILE;
 use qmtree_storage::{
     BlockEnd, Disk, EntryPart, HeaderError, Identity, JOURNAL_FOLDER, JournalRecord, JournalState,
     JournalWriter, LOCK_FILE, Recovered, SEGMENTS_FOLDER, Segment, create_folder,
@@ -71,6 +72,12 @@ impl Opened {
                 .sync_dir(&self.segments)
                 .map_err(|source| failed(&self.segments, source))?;
         }
+        // Of an import that was killed after it had made the database.
+        let mark = self.dir.join(IMPORT_FILE);
+        if self.disk.exists(&mark) {
+            let removed = self.disk.remove(&mark);
+            removed.map_err(|source| failed(&mark, source))?;
+        }
         for folder in [&self.journal, &self.dir] {
             remove_temporary_files(&*self.disk, folder).map_err(|source| failed(folder, source))?;
         }
@@ -109,6 +116,16 @@ pub(crate) fn create_files(
     JournalWriter::create(Arc::clone(disk), &opened.journal, identity, 0, base)?;
     write_database_header_with(&**disk, dir, identity, compaction)?;
     Ok(())
+}
+
+/// Reads what database there is in a folder.
+pub(crate) fn identity_of(disk: &dyn Disk, dir: &Path) -> Result<Identity, Error> {
+    read_database_header(disk, dir).map_err(|error| match disk.exists(&dir.join(IMPORT_FILE)) {
+        true => Error::Unimported {
+            path: dir.to_path_buf(),
+        },
+        false => error.into(),
+    })
 }
 
 fn not_empty(dir: &Path) -> Error {
