@@ -7,7 +7,7 @@ use crate::tail::Leaves;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::state::{Compaction, Entry, EntryId};
 use qmtree_proofs::{Digest, Head, LEAF_LEN, TreeHasher};
-use qmtree_storage::snapshot::IMPORT_FILE;
+use qmtree_storage::snapshot::{IMPORT_FILE, end_import};
 use qmtree_storage::{
     BlockEnd, Disk, EntryPart, HeaderError, Identity, JOURNAL_FOLDER, JournalRecord, JournalState,
     JournalWriter, LOCK_FILE, Recovered, SEGMENTS_FOLDER, Segment, create_folder,
@@ -72,11 +72,9 @@ impl Opened {
                 .sync_dir(&self.segments)
                 .map_err(|source| failed(&self.segments, source))?;
         }
-        // Of an import that was killed after it had made the database.
-        let mark = self.dir.join(IMPORT_FILE);
-        if self.disk.exists(&mark) {
-            let removed = self.disk.remove(&mark);
-            removed.map_err(|source| failed(&mark, source))?;
+        // An import has come to its end when it has made the database.
+        if self.disk.exists(&self.dir.join(IMPORT_FILE)) {
+            end_import(&*self.disk, &self.dir)?;
         }
         for folder in [&self.journal, &self.dir] {
             remove_temporary_files(&*self.disk, folder).map_err(|source| failed(folder, source))?;

@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::open::Opened;
 use qmtree_proofs::state::Compaction;
 use qmtree_proofs::{Head, TWIG_LEAVES};
-use qmtree_storage::snapshot::{IMPORT_FILE, begin_import, end_import};
+use qmtree_storage::snapshot::{IMPORT_FILE, begin_import};
 use qmtree_storage::{
     DATABASE_FILE, Disk, RealDisk, Segment, TwigLanes, create_folder, is_entry_file, lock_database,
     remove_temporary_files, write_database_header_with, write_segment,
@@ -99,7 +99,7 @@ impl Db {
     }
 }
 
-/// Opens what was imported, if the folder is still marked, and takes the mark away.
+/// Opens what was imported, if the folder is still marked; opening takes the mark away.
 pub(super) fn finish(
     disk: Arc<dyn Disk>,
     dir: &Path,
@@ -112,12 +112,11 @@ pub(super) fn finish(
     if !disk.exists(&dir.join(IMPORT_FILE)) {
         return Err(not_empty());
     }
-    let db = Db::open_on(Arc::clone(&disk), dir, options.open)?;
+    let db = Db::open_on(disk, dir, options.open)?;
     // A database that went on since, or another one.
     if db.head() != *trusted {
         return Err(not_empty());
     }
-    end_import(&*disk, dir)?;
     Ok(db)
 }
 
