@@ -36,8 +36,8 @@ const ARTIFACT_LIMIT: Limit = Limit {
 
 /// Room for the blocks of a day and what they read.
 const WITNESS_LIMIT: Limit = Limit {
-    bytes: 4 << 30,
-    text: "4 GiB, the limit for witnesses",
+    bytes: 1 << 30,
+    text: "1 GiB, the limit for witnesses",
 };
 
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,9 @@
 
 mod common;
 
+use alloy_primitives::Bytes;
 use common::Workspace;
+use qmtree_execution_adapter::StateWitness;
 use serde_json::Value;
 
 fn file(name: &str) -> String {
@@ -77,10 +79,30 @@ fn a_range_is_exported_inspected_and_verified() {
         .ok(&[&verify[..], &["--after", "after.json"]].concat())
         .out;
     assert!(said.starts_with("VALID blocks 100 to 119: "), "{said}");
+    assert!(said.contains(" leaves of mode outcome, "), "{said}");
+    let noted = space.ok(&verify).error;
+    assert!(noted.contains("commit to mode outcome"), "{noted}");
+    let quiet = space.ok(&[&verify[..], &["--trace", "outcome"]].concat());
+    assert_eq!(quiet.error, "");
+    space
+        .run(&[&verify[..], &["--trace", "full"]].concat())
+        .exits(1)
+        .says("another trace mode");
     let said = space.ok(&[&verify[..], &["--json"]].concat()).out;
     let line: Value = serde_json::from_str(&said).unwrap();
     let after: Value = serde_json::from_slice(&space.read("after.json")).unwrap();
     assert_eq!(line["headAfter"], after);
+
+    // Ommers that are not there would be taken on trust.
+    let bytes = Bytes::from(space.read("range.qmw"));
+    let mut witness = StateWitness::from_bytes(&bytes).unwrap();
+    witness.blocks[3].ommers_known = false;
+    space.write("claims.qmw", &witness.to_bytes());
+    let claims = ["witness", "verify", "claims.qmw", "--head", "before.json"];
+    let claims = [&claims[..], &genesis].concat();
+    space.run(&claims).exits(1).says("--claims");
+    let accepted = space.ok(&[&claims[..], &["--claims", "1"]].concat());
+    assert!(accepted.error.contains("1 claims are accepted"));
 
     // The program of a prover takes the same file.
     let replayed = space.ok(&["replay", "--json", "range.qmw"]).json();
