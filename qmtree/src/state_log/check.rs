@@ -11,6 +11,20 @@ use qmtree_proofs::{TWIG_LEAVES, TWIG_LEVEL};
 use rayon::prelude::*;
 
 impl StateLog {
+    /// True if the value of an entry, whose word is a hash, is there, or may be gone.
+    ///
+    /// It may where pruning was cut off between two segments: the older one held it, and nothing in
+    /// the newer one, which would have gone next, is needed by a state that is still known.
+    fn holds_its_value(&self, id: EntryId, entry: &Entry) -> Result<bool, Error> {
+        let (owner, _) = self.entries.held(id)?;
+        if owner == id || !self.entries.is_pruned(owner) {
+            return Ok(entry.holds(&self.entries.stored(id)?));
+        }
+        let is_active = self.active_bits(id.twig_id().0).get(id.index_in_twig());
+        let is_past = self.earliest().is_some_and(|since| entry.tx_num <= since);
+        Ok(!is_active && is_past)
+    }
+
     /// Follows all entries again from the first, and compares. Changes nothing.
     ///
     /// Sealed entries are hashed by their segments and followed here one by one, so that this costs
@@ -35,9 +49,7 @@ impl StateLog {
         for id in ids.filter(|id| !self.entries.is_pruned(*id)) {
             let entry = self.entry(id)?;
             let is_hash = matches!(entry.value, StateWord::Hash(_));
-            if Some(entry.tx_num) < last_tx_num
-                || (is_hash && !entry.holds(&self.entries.stored(id)?))
-            {
+            if Some(entry.tx_num) < last_tx_num || (is_hash && !self.holds_its_value(id, &entry)?) {
                 return Err(Error::BadEntry { entry_id: id });
             }
             last_tx_num = Some(entry.tx_num);
