@@ -411,7 +411,7 @@ fn the_input_of_a_program_can_be_written() {
     let shown = replay(&space, &args, &files);
     assert_eq!(shown["publicInputs"]["programId"], id);
     let input = space.read("input.bin");
-    assert_eq!(input[..5], *b"QMRI\x01");
+    assert_eq!(input[..5], *b"QMRI\x02");
     let small = replay(&space, &[], &files);
     assert_ne!(
         small["publicInputs"]["statement"],

@@ -3,6 +3,7 @@
 use crate::block::{BlockError, EthBlock, recover_senders};
 use crate::chain::ChainSpec;
 use crate::execute::{BlockInput, ExecuteError, TracerFor, execute_block};
+use crate::header_rules::check_header;
 use crate::leaf::{LeafParts, PreStateHash, ReadSet, RuleError};
 use crate::limits::{LimitError, check_block};
 use crate::trace::TraceError;
@@ -84,6 +85,9 @@ pub enum StatelessError {
 /// Executes a block from a witness, checks every field of its header that follows from execution,
 /// the state root included, and makes its leaves.
 ///
+/// Where the witness has the parent's header, what a header has to be behind it is checked as well
+/// ([`check_header`](crate::check_header)).
+///
 /// This is what a zkVM guest runs: without `std`, threads, files or clock. Senders are recovered
 /// from the signatures here, since nobody else's word counts.
 ///
@@ -108,6 +112,9 @@ where
     let pre_state = database.pre_state();
     let failure = database.failure();
     check_body(block, true)?;
+    if let Some(parent) = database.parent() {
+        check_header(chain, header, parent)?;
+    }
     let senders = recover_senders(block)?;
     let execution = BlockInput {
         chain,

@@ -22,7 +22,7 @@ use qmtree_execution_adapter::engine::{
 };
 use qmtree_execution_adapter::state_log::{StateLogDb, StateLogError};
 use qmtree_execution_adapter::{
-    ChainSpec, EthBlock, NoTracer, StateBlock, StateBlockError, StateName, StateWitness,
+    ChainSpec, EthBlock, Field, NoTracer, StateBlock, StateBlockError, StateName, StateWitness,
     StateWitnessError, StateWitnessOutput, TraceMode, execute_state_witness_bytes, recover_senders,
 };
 use std::sync::Arc;
@@ -281,6 +281,22 @@ fn blocks_that_do_not_follow_are_refused() {
         panic!("{error}")
     };
     assert!(matches!(*source, StateBlockError::Parent { .. }));
+    // What the header before says is in the log as well.
+    let mut late = good.blocks[0].clone();
+    late.block.header.timestamp = 0;
+    let forged = StateWitness {
+        blocks: vec![late],
+        ..good.clone()
+    };
+    let error = replay(&forged).unwrap_err();
+    assert!(error.is_invalid_block());
+    let StateWitnessError::Block { source, .. } = error else {
+        panic!("{error}")
+    };
+    assert!(
+        matches!(&*source, StateBlockError::Mismatch(found) if found.field == Field::Timestamp),
+        "{source}"
+    );
     // A witness under another head.
     let later = witness(&view, &blocks[61..62]);
     let mixed = StateWitness {

@@ -79,7 +79,7 @@ fn the_golden_file_is_read_and_holds() {
     };
     assert_eq!(
         inputs.digest().to_string(),
-        "0x91c66d7353ed43ed309978613ccd6d26cafa2d7390a0facab1294908822fda8f"
+        "0x36746104ae54980389b6ad2dcee03f842022b09f9b5f38ceb86dfb1b5ca1217f"
     );
     let policy = Policy::default().accept(Trust::None);
     let verified = verify(&policy, &[&exec], read.envelope(), &expected, &control());

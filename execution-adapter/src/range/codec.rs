@@ -12,7 +12,7 @@ use alloy_primitives::{B256, Bytes};
 use qmtree_proofs::statement::{LogEdge, Program, WitnessKind};
 
 const MAGIC: [u8; 4] = *b"QMRI";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 impl RangeInput {
     /// The input as bytes. Nodes, codes and headers that several blocks need are there once.

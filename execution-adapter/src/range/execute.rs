@@ -38,7 +38,8 @@ pub struct RangeOutput {
 /// and the hashes that `BLOCKHASH` asks for; what a witness claims in their place is not used.
 ///
 /// What needs no execution is compared before the first of them: that the blocks follow the head and each
-/// other under rules that are known, and the limits of what is executed for strangers.
+/// other, headers by their fields too, under rules that are known, and the limits of what is executed for
+/// strangers. The first header is held against its parent's where the witness has that.
 ///
 /// # Errors
 /// [`RangeError`]. What is missing in a witness is named by its hash, number or slot.
