@@ -106,9 +106,22 @@ where
         witness,
         claims,
     } = input;
-    let header = &block.header;
     check_block(block)?;
-    let database = WitnessDb::new(header, witness, claims)?;
+    let database = WitnessDb::new(&block.header, witness, claims)?;
+    execute_from(chain, block, database, tracer)
+}
+
+/// The same from a witness that was looked through. The limits on the block were checked.
+pub(crate) fn execute_from<T>(
+    chain: &ChainSpec,
+    block: &EthBlock,
+    database: WitnessDb,
+    tracer: T,
+) -> Result<(StatelessOutput, T), StatelessError>
+where
+    T: TracerFor<WitnessDb>,
+{
+    let header = &block.header;
     let pre_state = database.pre_state();
     let failure = database.failure();
     check_body(block, true)?;

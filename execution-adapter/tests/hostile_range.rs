@@ -9,14 +9,16 @@
     reason = "a test that fails may panic"
 )]
 
+mod common;
+
 use alloy_consensus::{Header, Signed, TxEnvelope, TxLegacy};
 use alloy_primitives::{B256, Bytes, Signature};
 use qmtree_execution_adapter::engine::{ChainGenesis, WitnessedBlock, read_witness_file};
 use qmtree_execution_adapter::{
-    EthBlock, ExecutionWitness, Field, LimitError, MAX_BLOCK_GAS, MAX_RANGE_GAS, NoTracer,
-    PROGRAM_VERSION, RangeBlock, RangeError, RangeInput, SYSTEM_GAS, StateBlock, StateBlockError,
-    StateWitness, StateWitnessError, StatelessError, StatelessInput, TraceMode, execute_range,
-    execute_range_bytes, execute_state_witness_bytes, execute_stateless,
+    Claims, EthBlock, ExecutionWitness, Field, LimitError, MAX_BLOCK_GAS, MAX_RANGE_GAS, NoTracer,
+    PROGRAM_VERSION, RangeBlock, RangeError, RangeInput, RangeInputError, SYSTEM_GAS, StateBlock,
+    StateBlockError, StateWitness, StateWitnessError, StatelessError, StatelessInput, TraceMode,
+    execute_range, execute_range_bytes, execute_state_witness_bytes, execute_stateless,
 };
 use qmtree_proofs::state::MemoryStateLog;
 use qmtree_proofs::statement::{LogEdge, Program, PublicInputs, StatementError};
@@ -295,6 +297,82 @@ fn input_for_rules_of_another_version_is_refused() {
         let error = run_state(&state_witness(&input));
         assert!(matches!(error, StateWitnessError::Statement(error) if error == wrong));
     }
+}
+
+/// Empty blocks behind a genesis without accounts, each with this witness.
+fn empty_blocks(count: usize, witness: &ExecutionWitness) -> RangeInput {
+    let ChainGenesis {
+        chain,
+        mut state,
+        header,
+    } = common::genesis(common::SHANGHAI);
+    let mut parent = header.clone();
+    let mut blocks = Vec::new();
+    for _ in 0..count {
+        let mut block = common::block(&parent, Vec::new());
+        state = common::seal(&chain, &mut block, state);
+        parent = block.header.clone();
+        blocks.push(RangeBlock {
+            block,
+            witness: witness.clone(),
+            claims: Claims::default(),
+        });
+    }
+    blocks[0].witness.headers = vec![alloy_rlp::encode(&header).into()];
+    RangeInput {
+        edge: LogEdge::empty(chain.chain_id(), Profile::Keccak256, Scheme::ReadSet1),
+        chain,
+        program: program(),
+        mode: TraceMode::Outcome,
+        blocks,
+    }
+}
+
+/// 64 MiB that nobody needs, listed by 400 blocks. If each block hashed what it lists, that would
+/// be 26 GB.
+#[test]
+fn what_many_blocks_list_is_hashed_once() {
+    let item = |number: u32| {
+        let mut item = vec![0xb8; 128 << 10];
+        item[..4].copy_from_slice(&number.to_be_bytes());
+        Bytes::from(item)
+    };
+    let items: Vec<Bytes> = (0..512).map(item).collect();
+    let (state, codes) = items.split_at(256);
+    let witness = ExecutionWitness {
+        state: state.to_vec(),
+        codes: codes.to_vec(),
+        ..ExecutionWitness::default()
+    };
+    let input = empty_blocks(400, &witness);
+    let bytes = Bytes::from(input.to_bytes());
+    assert!(bytes.len() < 70 << 20);
+    let output = execute_range_bytes(&bytes).unwrap();
+    assert_eq!(output.blocks.len(), 400);
+    let without = empty_blocks(400, &ExecutionWitness::default());
+    let without = execute_range(&without, Keccak256).unwrap();
+    assert_eq!(output.public_inputs, without.public_inputs);
+}
+
+#[test]
+fn more_headers_than_blockhash_reaches_are_refused() {
+    let mut input = empty_blocks(1, &ExecutionWitness::default());
+    let headers = |count: u64| {
+        let header = |number| Header {
+            number,
+            ..Header::default()
+        };
+        let rlp = |header: Header| Bytes::from(alloy_rlp::encode(header));
+        (0..count).map(header).map(rlp).collect()
+    };
+    input.blocks[0].witness.headers = headers(256);
+    assert!(matches!(run(&input), RangeError::Block { .. }));
+    input.blocks[0].witness.headers = headers(257);
+    let error = run(&input);
+    let RangeError::Input(RangeInputError::Headers { found: 257 }) = error else {
+        panic!("{error}")
+    };
+    assert!(error.to_string().contains("a block with 257 headers"));
 }
 
 /// A verifier who executes again knows the public inputs, and so whether an input is worth it.
