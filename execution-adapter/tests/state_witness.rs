@@ -23,7 +23,8 @@ use qmtree_execution_adapter::engine::{
 use qmtree_execution_adapter::state_log::{StateLogDb, StateLogError};
 use qmtree_execution_adapter::{
     ChainSpec, EthBlock, Field, NoTracer, StateBlock, StateBlockError, StateName, StateWitness,
-    StateWitnessError, StateWitnessOutput, TraceMode, execute_state_witness_bytes, recover_senders,
+    StateWitnessError, StateWitnessOutput, TraceMode, execute_program, execute_state_witness_bytes,
+    recover_senders,
 };
 use std::sync::Arc;
 
@@ -47,6 +48,8 @@ fn replay(witness: &StateWitness) -> Result<StateWitnessOutput, StateWitnessErro
 /// The replay is the database, leaf by leaf and head by head.
 fn check(view: &View, witness: &StateWitness) -> StateWitnessOutput {
     let output = replay(witness).unwrap_or_else(|error| panic!("{error}: {error:?}"));
+    let program = execute_program(witness.to_bytes()).unwrap();
+    assert_eq!(program, output.public_inputs);
     let first = witness.blocks[0].block.header.number;
     assert_eq!(
         output.public_inputs.head_before,

@@ -104,56 +104,25 @@ fn run_range(
     input: &[u8],
     expected: Option<&qmtree_proofs::statement::PublicInputs>,
 ) -> Result<ProgramOutput, ProgramError> {
-    use qmtree_execution_adapter::{RangeError, RangeInput, StateWitness, execute_range};
+    use qmtree_execution_adapter::{ProgramInput, ProgramInputError};
     let input = alloy_primitives::Bytes::copy_from_slice(input);
-    if StateWitness::is_one(&input) {
-        return run_state_witness(&input, expected);
-    }
     let execute = || {
-        let input = RangeInput::from_bytes(&input)?;
+        let input = ProgramInput::from_bytes(&input)?;
         if let Some(expected) = expected {
             input.check_for(expected)?;
         }
-        execute_range(&input, input.edge.head().profile)
+        input.execute()
     };
-    let output = execute().map_err(|error| match error {
-        RangeError::Input(_) => ProgramError::Input {
-            source: Box::new(error),
-        },
-        error => ProgramError::Failed {
-            source: Box::new(error),
-        },
-    })?;
-    Ok(ProgramOutput {
-        statement: output.public_inputs.digest(),
-        program_id: output.public_inputs.program.id,
-    })
-}
-
-/// The same program, of blocks with a witness of QMTree's own state log.
-#[cfg(feature = "range")]
-fn run_state_witness(
-    input: &alloy_primitives::Bytes,
-    expected: Option<&qmtree_proofs::statement::PublicInputs>,
-) -> Result<ProgramOutput, ProgramError> {
-    use qmtree_execution_adapter::{StateWitness, StateWitnessError, execute_state_witness};
-    let execute = || {
-        let witness = StateWitness::from_bytes(input)?;
-        if let Some(expected) = expected {
-            witness.check_for(expected)?;
+    let public_inputs = execute().map_err(|error: ProgramInputError| {
+        let bad = error.is_bad_input();
+        let source = Box::new(error);
+        match bad {
+            true => ProgramError::Input { source },
+            false => ProgramError::Failed { source },
         }
-        execute_state_witness(&witness, witness.edge.head().profile)
-    };
-    let output = execute().map_err(|error| match error {
-        StateWitnessError::Input(_) => ProgramError::Input {
-            source: Box::new(error),
-        },
-        error => ProgramError::Failed {
-            source: Box::new(error),
-        },
     })?;
     Ok(ProgramOutput {
-        statement: output.public_inputs.digest(),
-        program_id: output.public_inputs.program.id,
+        statement: public_inputs.digest(),
+        program_id: public_inputs.program.id,
     })
 }
