@@ -1,7 +1,15 @@
 //! The program that is proved, as it runs outside of any machine.
 
+use crate::backend::Control;
+use crate::error::BackendError;
 use alloy_primitives::B256;
 use std::error::Error;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+/// How often it is looked at whether a caller gave up.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What a program did with its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +53,44 @@ pub trait GuestProgram: Send + Sync {
     /// # Errors
     /// [`ProgramError`]. Bytes that are no input never panic.
     fn run(&self, input: &[u8]) -> Result<ProgramOutput, ProgramError>;
+}
+
+/// Runs a program on a thread of its own, so that there is an answer in time whatever the input.
+///
+/// A thread cannot be ended: one that is late goes on, and takes a processor and its memory until it is
+/// done or the process ends.
+pub(crate) fn run_within<P: GuestProgram + 'static>(
+    program: &Arc<P>,
+    input: &[u8],
+    control: &Control,
+) -> Result<ProgramOutput, BackendError> {
+    control.left()?;
+    let (send, done) = sync_channel(1);
+    let (program, input) = (Arc::clone(program), input.to_vec());
+    let thread = std::thread::Builder::new().name("qmtree-program".to_owned());
+    let thread = thread.spawn(move || {
+        // Who asked may be gone by now.
+        _ = send.send(program.run(&input));
+    });
+    let thread = thread.map_err(|source| BackendError::Io {
+        path: "a thread".into(),
+        action: "start",
+        source,
+    })?;
+    loop {
+        match done.recv_timeout(control.left()?.min(LOOK_EVERY)) {
+            Ok(output) => {
+                control.left()?;
+                return Ok(output?);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            // It panicked, and its panic is the caller's.
+            Err(RecvTimeoutError::Disconnected) => match thread.join() {
+                Err(panic) => std::panic::resume_unwind(panic),
+                Ok(()) => unreachable!("a thread that does not panic sends what it has"),
+            },
+        }
+    }
 }
 
 /// The program that executes a range of blocks from their witnesses.

@@ -2,7 +2,7 @@
 
 use super::input::read_rules;
 use super::report::{BlockJson, InputsJson};
-use super::{WorkerArguments, of_backend};
+use super::{WorkerArguments, of_backend, seconds};
 use crate::arguments::TraceName;
 use crate::block_range::BlockRange;
 use crate::error::CliError;
@@ -71,8 +71,8 @@ pub(crate) struct VerifyRange {
     accept: Vec<Trust>,
     #[command(flatten)]
     worker: WorkerArguments,
-    /// Seconds that the verification may take.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    /// Seconds that the verification may take, re-execution included. A worker is killed then.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = seconds)]
     timeout: u64,
     /// Print the verdict as JSON.
     #[arg(long)]
@@ -252,14 +252,15 @@ impl VerifyRange {
         statement: &Statement,
     ) -> Result<Trust, CliError> {
         let envelope = artifact.envelope();
-        let control = Control::timeout(Duration::from_secs(self.timeout));
+        let timeout = Duration::from_secs(self.timeout);
+        let control = Control::timeout(timeout);
         let policy = self.accept.iter().copied();
         let policy = policy.fold(Policy::default(), Policy::accept);
         // What it executes is what the public inputs say, which were compared with what is expected.
         let program = ExpectedRange::new(*artifact.public_inputs());
         let exec = ExecBackend::new(program, RangeProgram::id());
         let mut verifiers: Vec<&dyn VerifierBackend> = vec![&exec];
-        let worker = match self.worker.config() {
+        let worker = match self.worker.config(timeout) {
             Some(config) => {
                 let name = envelope.backend();
                 let worker = ProcessBackend::new(config, name, statement.program_id);
