@@ -10,11 +10,11 @@ mod common;
 #[path = "common/inside.rs"]
 mod inside;
 
-use alloy_primitives::{Address, Bytes, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use common::*;
 use inside::{Chain, database, devchain};
 use qmtree::proofs::state::{Entry, PartialError, StateExtract};
-use qmtree::proofs::{TxNum, VerifyError};
+use qmtree::proofs::{ShapeError, TxNum, VerifyError};
 use qmtree::{At, Db, KeyUse, View};
 use qmtree_execution_adapter::engine::{
     BlockFile, ChainGenesis, LogChain, PreparedBlock, RecordError, open_block_file,
@@ -118,9 +118,11 @@ fn the_next_block_has_the_witness_that_it_has_later() {
 fn extract_without(view: &View, witness: &StateWitness, dropped: usize) -> StateExtract {
     let entries = witness.extract.entries().iter().enumerate();
     let keys = entries.filter(|(at, _)| *at != dropped);
+    // The entry before all keys is no key that can be asked for: it shows that key 1 is absent.
+    let first = B256::with_last_byte(1);
     let keys: Vec<_> = keys
         .map(|(_, open)| KeyUse {
-            key: open.entry.key,
+            key: open.entry.key.max(first),
             deleted: false,
         })
         .collect();
@@ -128,25 +130,79 @@ fn extract_without(view: &View, witness: &StateWitness, dropped: usize) -> State
     view.extract_state(&keys, At::Block(before)).unwrap()
 }
 
+/// Witnesses of blocks and of ranges of the development chain. Builds without optimisation take some.
+fn witnesses_of_devchain(view: &View, blocks: &[PreparedBlock]) -> Vec<StateWitness> {
+    let step = if cfg!(debug_assertions) { 32 } else { 1 };
+    let alone = (0..blocks.len()).step_by(step).map(|at| at..at + 1);
+    let ranges = [60..64, 120..122];
+    let made = alone.chain(ranges);
+    made.map(|range| witness(view, &blocks[range])).collect()
+}
+
 #[test]
 fn what_a_witness_lacks_is_named() {
     let (blocks, chain) = ran_devchain();
     let view = chain.db.view();
-    for range in [30..31, 120..122, 254..255] {
-        let good = witness(&view, &blocks[range]);
+    let (mut dropped, mut near) = (0, 0);
+    for good in witnesses_of_devchain(&view, &blocks) {
         let whole = StateWitness {
             extract: extract_without(&view, &good, usize::MAX),
             ..good.clone()
         };
         check(&view, &whole);
         for (at, open) in good.extract.entries().iter().enumerate() {
-            misses(&view, &good, at, open.entry);
+            near += usize::from(misses(&view, &good, at, open.entry));
+            dropped += 1;
         }
     }
+    eprintln!(
+        "{dropped} entries dropped, one at a time: a missing key is named each time, {near} times that of \
+         the entry, or one right behind it"
+    );
+    assert_eq!(near, dropped);
 }
 
-/// Without one of its entries a witness is refused, and the key that is missing is named.
-fn misses(view: &View, good: &StateWitness, at: usize, entry: Entry) {
+/// Whoever takes a part out and leaves the rest as it is does not get as far as a missing key.
+#[test]
+fn a_witness_with_a_part_cut_out_is_none() {
+    let (blocks, chain) = ran_devchain();
+    let view = chain.db.view();
+    let (mut entries, mut nodes) = (0, 0);
+    for good in witnesses_of_devchain(&view, &blocks) {
+        let extract = &good.extract;
+        let parts = |entries, nodes| {
+            StateExtract::new(extract.profile(), extract.entry_count(), entries, nodes)
+        };
+        for at in 0..extract.nodes().len() {
+            let mut fewer = extract.nodes().to_vec();
+            fewer.remove(at);
+            let error = parts(extract.entries().to_vec(), fewer).unwrap_err();
+            assert!(matches!(error, ShapeError::DigestCount { .. }), "{error}");
+            nodes += 1;
+        }
+        for at in 0..extract.entries().len() {
+            let mut fewer = extract.entries().to_vec();
+            fewer.remove(at);
+            entries += 1;
+            // The nodes are those of all entries. Where their number fits all the same, the root does not.
+            let Ok(extract) = parts(fewer, extract.nodes().to_vec()) else {
+                continue;
+            };
+            let lacking = StateWitness {
+                extract,
+                ..good.clone()
+            };
+            let error = replay(&lacking).unwrap_err();
+            assert!(matches!(error, StateWitnessError::Extract(_)), "{error}");
+        }
+    }
+    eprintln!("{entries} entries and {nodes} nodes cut out, one at a time: all are refused");
+    assert!(entries > 0 && nodes > 0);
+}
+
+/// Without one of its entries a witness is refused, and the key that is missing is named. False if that
+/// is a key which the entry shows something about only once others were deleted.
+fn misses(view: &View, good: &StateWitness, at: usize, entry: Entry) -> bool {
     let lacking = StateWitness {
         extract: extract_without(view, good, at),
         ..good.clone()
@@ -167,12 +223,11 @@ fn misses(view: &View, good: &StateWitness, at: usize, entry: Entry) {
         panic!("{missing}")
     };
     assert!(text.contains(&key.to_string()), "{text}");
+    // Where keys in between are deleted, the entry comes to be the one before a key further on.
+    assert!(entry.key <= key, "{text}");
     // The key that is missing is the entry's, or one that the entry shows to be absent, or
     // the one behind it, which is deleted.
-    assert!(
-        entry.key == key || entry.excludes(&key) || entry.next_key == key,
-        "{text}"
-    );
+    entry.key == key || entry.excludes(&key) || entry.next_key == key
 }
 
 /// Flips bits of witnesses as bytes, each alone, on all threads. What does not fail is another statement.
@@ -427,7 +482,7 @@ fn real_blocks_are_replayed_leaf_by_leaf() {
         eprintln!("SKIPPED: set QMTREE_DATA to a folder with real blocks");
         return;
     };
-    let mut count = 0;
+    let (mut count, mut dropped, mut near) = (0, 0, 0);
     let mut made = Vec::new();
     for entry in std::fs::read_dir(std::path::Path::new(&data).join("blocks")).unwrap() {
         let block = match open_block_file(&entry.unwrap().path(), None).unwrap() {
@@ -442,9 +497,21 @@ fn real_blocks_are_replayed_leaf_by_leaf() {
         let output = check(&db.view(), &witness);
         assert_eq!(output.public_inputs.claims, u64::from(!block.ommers_known));
         count += 1;
+        // Entries spread over the log; those of all small witnesses.
+        let entries = witness.extract.entries();
+        let step = entries.len().div_ceil(8).max(1);
+        for (at, open) in entries.iter().enumerate().step_by(step) {
+            near += usize::from(misses(&db.view(), &witness, at, open.entry));
+            dropped += 1;
+        }
         made.push(witness.to_bytes());
     }
     assert!(count > 50, "{count} files");
+    eprintln!(
+        "{count} real blocks; {dropped} entries dropped, one at a time: a missing key is named each time, \
+         {near} times that of the entry, or one right behind it"
+    );
+    assert!(near * 10 > dropped * 9, "{near} of {dropped}");
     // Each of them as often as its length allows: a replay costs about as much as it has bytes.
     let budget = if cfg!(debug_assertions) {
         1 << 20
