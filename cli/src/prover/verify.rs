@@ -63,7 +63,8 @@ pub(crate) struct VerifyRange {
     /// geth's genesis.json: the rules of a chain that is none of the public ones.
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
-    /// The id of the program; of exec it is known.
+    /// The id of the program that has to have run, which you know from whoever made it. Needed for every
+    /// backend but exec, whose program is this one's own.
     #[arg(long, value_name = "HASH")]
     program_id: Option<B256>,
     /// Accept proofs of this class too: hardware, external or none.
