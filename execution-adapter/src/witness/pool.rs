@@ -3,6 +3,7 @@
 use super::error::{HeaderFault, WitnessError};
 use crate::mpt::{NodeSet, keccak_many};
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use alloy_consensus::Header;
@@ -103,9 +104,8 @@ impl<'a> ItemPool<'a> {
     ) -> Result<Vec<(B256, &Header)>, WitnessError> {
         let hashes = self.hashes(items);
         for (index, item) in items.iter().enumerate() {
-            if !self.headers.contains_key(&place(item)) {
-                let header = decode_header(item, index)?;
-                self.headers.insert(place(item), header);
+            if let Entry::Vacant(vacant) = self.headers.entry(place(item)) {
+                vacant.insert(decode_header(item, index)?);
             }
         }
         let header = |item: &Bytes| self.headers.get(&place(item));
