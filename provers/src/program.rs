@@ -114,20 +114,10 @@ fn run_range(
         if let Some(expected) = expected {
             input.check_for(expected)?;
         }
-        execute_range(&input, input.edge.head().profile)
+        let output = execute_range(&input, input.edge.head().profile)?;
+        Ok(output.public_inputs)
     };
-    let output = execute().map_err(|error| match error {
-        RangeError::Input(_) => ProgramError::Input {
-            source: Box::new(error),
-        },
-        error => ProgramError::Failed {
-            source: Box::new(error),
-        },
-    })?;
-    Ok(ProgramOutput {
-        statement: output.public_inputs.digest(),
-        program_id: output.public_inputs.program.id,
-    })
+    output_of(execute(), |error| matches!(error, RangeError::Input(_)))
 }
 
 /// The same program, of blocks with a witness of QMTree's own state log.
@@ -142,18 +132,30 @@ fn run_state_witness(
         if let Some(expected) = expected {
             witness.check_for(expected)?;
         }
-        execute_state_witness(&witness, witness.edge.head().profile)
+        let output = execute_state_witness(&witness, witness.edge.head().profile)?;
+        Ok(output.public_inputs)
     };
-    let output = execute().map_err(|error| match error {
-        StateWitnessError::Input(_) => ProgramError::Input {
-            source: Box::new(error),
-        },
-        error => ProgramError::Failed {
-            source: Box::new(error),
-        },
-    })?;
-    Ok(ProgramOutput {
-        statement: output.public_inputs.digest(),
-        program_id: output.public_inputs.program.id,
+    output_of(execute(), |error| {
+        matches!(error, StateWitnessError::Input(_))
     })
+}
+
+/// What the program says of the public inputs that an execution led to, or of why it led to none.
+#[cfg(feature = "range")]
+fn output_of<E: Error + Send + Sync + 'static>(
+    inputs: Result<qmtree_proofs::statement::PublicInputs, E>,
+    is_bad_input: impl FnOnce(&E) -> bool,
+) -> Result<ProgramOutput, ProgramError> {
+    match inputs {
+        Ok(inputs) => Ok(ProgramOutput {
+            statement: inputs.digest(),
+            program_id: inputs.program.id,
+        }),
+        Err(error) if is_bad_input(&error) => Err(ProgramError::Input {
+            source: Box::new(error),
+        }),
+        Err(error) => Err(ProgramError::Failed {
+            source: Box::new(error),
+        }),
+    }
 }
