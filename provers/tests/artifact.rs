@@ -79,7 +79,7 @@ fn the_golden_file_is_read_and_holds() {
     };
     assert_eq!(
         inputs.digest().to_string(),
-        "0x91c66d7353ed43ed309978613ccd6d26cafa2d7390a0facab1294908822fda8f"
+        "0xe86c7a80d1415174f0a2d1e923445e6f3944979288d752ff35ccb2ea83e9b53f"
     );
     let policy = Policy::default().accept(Trust::None);
     let verified = verify(&policy, &[&exec], read.envelope(), &expected, &control());
