@@ -19,8 +19,8 @@ const BINARY_LIMIT: Limit = Limit {
 
 /// Room for a step with 255 effects and the longest proof.
 const OPENING_LIMIT: Limit = Limit {
-    bytes: 64 << 10,
-    text: "64 KiB, the limit for openings of steps",
+    bytes: 512 << 10,
+    text: "512 KiB, the limit for openings of steps",
 };
 
 /// Room for all that the gas of a block can read.

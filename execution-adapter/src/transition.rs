@@ -7,7 +7,7 @@ pub use qmtree_proofs::statement::TraceMode;
 
 /// What is hashed first, so that a commitment of another tracer, or of another revm, is another
 /// commitment. The revm version is the one that the workspace pins.
-pub const TRACER_VERSION: &str = "qmtree/transition/1 revm/43.0.3";
+pub const TRACER_VERSION: &str = "qmtree/transition/2 revm/43.0.3";
 
 /// What took a transaction number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

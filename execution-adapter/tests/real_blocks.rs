@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
     reason = "a test that fails may panic"
 )]
 
@@ -85,6 +86,28 @@ fn every_block_holds_and_its_leaves_are_provable() {
     assert!(files.len() > 50, "{} files", files.len());
     assert_eq!(seen, golden.len(), "golden blocks");
     assert!(seen >= 5);
+}
+
+/// Approves new leaves; docs/FORMAT.md and the changelog say why.
+#[test]
+#[ignore = "writes testdata/leaves/mainnet.json anew"]
+fn write_the_leaves_of_real_blocks() {
+    let folder = blocks().unwrap();
+    let golden = std::fs::read_to_string(GOLDEN).unwrap();
+    let golden: BTreeMap<u64, Vec<B256>> = serde_json::from_str(&golden).unwrap();
+    let mut made = BTreeMap::new();
+    for number in golden.keys() {
+        let block = read(&folder.join(format!("mainnet-{number}.json.zst")));
+        let (_folder, mut db) = database(block.chain.chain_id());
+        let state = block.state.clone().unwrap();
+        let (report, ..) = run_block(&mut db, &block, state, NoTracer, &mut ReadSet).unwrap();
+        let tx_nums = report.first_tx_num.0..=report.last_tx_num.0;
+        let view = db.view();
+        let hashes = tx_nums.map(|tx_num| view.leaf_hash(TxNum(tx_num)).unwrap());
+        made.insert(*number, hashes.collect::<Vec<_>>());
+    }
+    let text = serde_json::to_string_pretty(&made).unwrap() + "\n";
+    std::fs::write(GOLDEN, text).unwrap();
 }
 
 #[test]

@@ -6,14 +6,18 @@
     reason = "a test that fails may panic"
 )]
 
+#[path = "common/holds.rs"]
+mod holds;
+
 use alloy_primitives::{B256, Bytes, keccak256};
+use holds::holds;
 use qmtree_execution_adapter::engine::{
     BlockFile, WitnessedBlock, open_block_file, read_witness_file,
 };
 use qmtree_execution_adapter::{
     BlockInput, ChainSpec, Claims, ExecutionWitness, LeafRecord, NoTracer, PreState,
-    PreStateHash as _, ReadSet, StateScope, StatelessError, StatelessInput, StatelessOutput,
-    StepsCommitment, WitnessDb, check_outcome, decode_block, execute_block, execute_stateless,
+    PreStateHash as _, ReadSet, StatelessError, StatelessInput, StatelessOutput, StepsCommitment,
+    WitnessDb, decode_block, execute_block, execute_stateless,
 };
 use qmtree_proofs::{LeafPayload, Scheme};
 use std::path::{Path, PathBuf};
@@ -69,39 +73,6 @@ fn text(error: &StatelessError) -> String {
         cause = error.source();
     }
     text
-}
-
-/// Whether the block leads from this witness to the state root in its header: all of `execute_stateless`
-/// but the recovery of senders, which is most of its time and reads no witness.
-fn holds(file: &WitnessedBlock, witness: &ExecutionWitness) -> bool {
-    let prepared = &file.prepared;
-    let header = &prepared.block.header;
-    let Ok(database) = WitnessDb::new(header, witness, file.claims.clone()) else {
-        return false;
-    };
-    let failure = database.failure();
-    let input = BlockInput {
-        chain: &prepared.chain,
-        block: &prepared.block,
-        senders: &prepared.senders,
-        keep_changes: true,
-    };
-    let executed = execute_block(input, database, NoTracer, |_| {});
-    let Ok(executed) = executed else {
-        return false;
-    };
-    if failure.get().is_some()
-        || check_outcome(&prepared.block, &executed.outcome, StateScope::Complete).is_err()
-    {
-        return false;
-    }
-    let mut state = executed.state;
-    state.merge_transitions(revm::database::states::bundle_state::BundleRetention::PlainState);
-    let changes = state.take_bundle();
-    state
-        .database
-        .post_state_root(&changes)
-        .is_ok_and(|root| root == header.state_root)
 }
 
 /// Which nodes and codes an execution comes to, by hash.

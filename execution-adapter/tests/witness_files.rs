@@ -7,18 +7,21 @@
 )]
 
 mod common;
+#[path = "common/holds.rs"]
+mod holds;
 #[path = "common/whole.rs"]
 mod whole;
 
 use alloy_primitives::{B256, Bytes, hex, keccak256};
 use common::{execute, seal};
+use holds::holds;
 use qmtree_execution_adapter::engine::{
     BlockFile, ChainGenesis, WitnessedBlock, open_block_file, read_witness_file,
 };
 use qmtree_execution_adapter::{
-    BlockInput, ChainSpec, EthBlock, ExecutionWitness, NoTracer, PROGRAM_VERSION, RangeBlock,
-    RangeInput, StateScope, StatelessError, StatelessInput, StatelessOutput, TraceMode, WitnessDb,
-    check_outcome, execute_block, execute_range_bytes, execute_stateless,
+    ChainSpec, EthBlock, ExecutionWitness, NoTracer, PROGRAM_VERSION, RangeBlock, RangeInput,
+    StatelessError, StatelessInput, StatelessOutput, TraceMode, execute_range_bytes,
+    execute_stateless,
 };
 use qmtree_proofs::statement::{LogEdge, Program};
 use qmtree_proofs::{LeafPayload, Profile, Scheme};
@@ -182,39 +185,6 @@ fn every_node_code_and_header_is_missed_by_name() {
         assert!(text.contains(&format!("the parent's header, {parent}, is not")));
     }
     assert!(tried > 30, "{tried}");
-}
-
-/// Whether the block leads from this witness to the state root in its header: all of `execute_stateless`
-/// but the recovery of senders, which is most of its time and reads no witness.
-fn holds(file: &WitnessedBlock, witness: &ExecutionWitness) -> bool {
-    let prepared = &file.prepared;
-    let header = &prepared.block.header;
-    let Ok(database) = WitnessDb::new(header, witness, file.claims.clone()) else {
-        return false;
-    };
-    let failure = database.failure();
-    let input = BlockInput {
-        chain: &prepared.chain,
-        block: &prepared.block,
-        senders: &prepared.senders,
-        keep_changes: true,
-    };
-    let executed = execute_block(input, database, NoTracer, |_| {});
-    let Ok(executed) = executed else {
-        return false;
-    };
-    if failure.get().is_some()
-        || check_outcome(&prepared.block, &executed.outcome, StateScope::Complete).is_err()
-    {
-        return false;
-    }
-    let mut state = executed.state;
-    state.merge_transitions(revm::database::states::bundle_state::BundleRetention::PlainState);
-    let changes = state.take_bundle();
-    state
-        .database
-        .post_state_root(&changes)
-        .is_ok_and(|root| root == header.state_root)
 }
 
 type List = fn(&mut ExecutionWitness) -> &mut Vec<Bytes>;

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `decode_*` | never panics, and whatever decodes encodes to the same bytes |
 //! | `decode_extract` | that, and what opens under a head says of each key what the log says |
+//! | `decode_opening` | that, and what is accepted for a step is what an honest prover opens |
 //! | `decode_proof_file` | never panics, and what is read is read again after it was written |
 //! | `decode_words`, `decode_snapshot` | never panic, and take no more memory than they may |
 //! | `decode_execution_witness` | never panics, and what is read keeps the limits |
@@ -18,12 +19,13 @@ mod oracle;
 pub mod seeds;
 mod snapshot;
 mod statement;
+mod steps;
 
 /// A fuzz target: it panics when its claim fails.
 pub type Target = fn(&[u8]);
 
 /// All targets by name, which is also the name of their corpus folder.
-pub const TARGETS: [(&str, Target); 22] = [
+pub const TARGETS: [(&str, Target); 23] = [
     ("decode_head", decode::head),
     ("decode_inclusion", decode::inclusion),
     ("decode_range", decode::range),
@@ -37,6 +39,7 @@ pub const TARGETS: [(&str, Target); 22] = [
     ("decode_erigon_range_witness", decode::erigon_range_witness),
     ("decode_json", decode::json),
     ("decode_call", execution::call),
+    ("decode_opening", steps::opening),
     ("decode_execution_witness", execution::witness),
     ("decode_extract", statement::extract),
     ("decode_statement", statement::statement),

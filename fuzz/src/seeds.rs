@@ -120,6 +120,7 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         }
     }
     seeds.extend(crate::execution::seeds());
+    seeds.extend(crate::steps::seeds());
     seeds.extend(crate::statement::seeds());
     seeds
 }

@@ -79,7 +79,7 @@ fn the_golden_file_is_read_and_holds() {
     };
     assert_eq!(
         inputs.digest().to_string(),
-        "0x36746104ae54980389b6ad2dcee03f842022b09f9b5f38ceb86dfb1b5ca1217f"
+        "0xed885bc39d3c10821b079367c6588a4a1aadc53d88c89f3404335a841fa60117"
     );
     let policy = Policy::default().accept(Trust::None);
     let verified = verify(&policy, &[&exec], read.envelope(), &expected, &control());

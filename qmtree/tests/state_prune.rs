@@ -13,6 +13,7 @@ mod common;
 
 use alloy_primitives::{B256, keccak256};
 use common::Rng;
+use common::hooked::{Change, Hook, HookedDisk};
 use common::model::identity;
 use qmtree::proofs::state::{Compaction, MemoryStateLog, StateWord};
 use qmtree::proofs::{Head, LeafPayload, Profile, TxNum};
@@ -21,6 +22,7 @@ use qmtree_storage::RealDisk;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 type Map = BTreeMap<B256, Vec<u8>>;
 
@@ -427,5 +429,65 @@ fn the_number_of_threads_does_not_change_a_byte_of_the_state() {
     for other in &found[1..] {
         assert!(found[0].0 == other.0, "the roots differ");
         assert!(found[0].1 == other.1, "the files differ");
+    }
+}
+
+/// Lets so many pruned segments be made, and then none.
+#[derive(Debug)]
+struct PrunesFew(AtomicUsize);
+
+impl Hook for PrunesFew {
+    fn before(&self, change: Change, path: &Path) -> std::io::Result<()> {
+        let is_pruned = path.to_string_lossy().contains(".qmx");
+        if change == Change::Create && is_pruned {
+            let one_less = |left: usize| left.checked_sub(1);
+            let left = self
+                .0
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+            left.map_err(|_| std::io::Error::other("no more"))?;
+        }
+        Ok(())
+    }
+}
+
+/// What is left of the older segments may hold values with those that are gone already.
+#[test]
+fn pruning_that_is_cut_off_between_segments_leaves_a_sound_database() {
+    let folder = tempfile::tempdir().unwrap();
+    for allowed in 0.. {
+        let dir = folder.path().join(allowed.to_string());
+        let few = Arc::new(PrunesFew(AtomicUsize::new(allowed)));
+        let disk = Arc::new(HookedDisk::new(RealDisk, few));
+        let identity = identity(Profile::Blake3);
+        let mut db =
+            Db::create_compacting(disk, &dir, identity, Compaction::OFF, options()).unwrap();
+        let mut rng = Rng::new(17);
+        for number in 0..80 {
+            let mut batch = batch(&mut rng, number, 250, 300);
+            if number >= 40 {
+                // All keys anew, and none goes: what is older is held by none of what is newer.
+                let with_value = |n| (key(n), Some(value(&mut rng)));
+                batch.writes = (0..300).map(with_value).collect();
+            }
+            // A first key that comes and goes, so that the entry before all keys is written again too.
+            let first = (number / 10 % 2 == 0).then(|| b"first".to_vec());
+            batch.writes.push((B256::with_last_byte(1), first));
+            batch.sort();
+            let batches = [batch];
+            let leaves = [LeafPayload::default()];
+            let block = Block::new(number, &leaves).with_batches(&batches);
+            db.append(&block).unwrap();
+        }
+        let pruned = db.prune_to(77);
+        drop(db);
+        let mut db = Db::open(&dir, options()).unwrap();
+        db.check().unwrap();
+        let Err(error) = pruned else {
+            assert!(allowed > 2, "{allowed} segments at once");
+            return;
+        };
+        assert!(matches!(error, Error::EntrySegment(_)), "{error}");
+        assert!(db.prune_to(77).unwrap() > 0);
+        db.check().unwrap();
     }
 }

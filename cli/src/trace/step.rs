@@ -8,8 +8,7 @@ use crate::output::{json, say};
 use alloy_primitives::{B256, hex};
 use clap::Args;
 use qmtree_execution_adapter::{
-    OneTx, Step, StepOpening, StepsCommitment, TraceError, TraceMode, TraceOptions, Tracer,
-    verify_step,
+    OneTx, StepOpening, StepsCommitment, TraceError, TraceMode, TraceOptions, Tracer, verify_step,
 };
 use qmtree_kernels::Hasher;
 use serde::Serialize;
@@ -17,8 +16,9 @@ use std::path::PathBuf;
 
 /// Open one step of a transaction
 ///
-/// Executes the block again, prints the step and what it did, and with -o writes the opening, which
-/// `qm trace verify` checks alone against the root and number of steps.
+/// Executes the block again, prints the step and what it did, and with -o writes the opening: the
+/// group of up to eight steps that it is in, the machine before the first of them, and the proof.
+/// `qm trace verify` checks it alone against the root and number of steps.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct StepCommand {
@@ -52,15 +52,23 @@ pub(super) struct Line {
     pc: u32,
     opcode: u8,
     stack_height: u16,
-    memory_words: u32,
     gas_remaining: u64,
     gas_cost: u64,
-    stack_hash: B256,
-    memory_hash: B256,
-    effect_hash: B256,
     effects: Vec<String>,
+    group: GroupLine,
     siblings: usize,
     opening: String,
+}
+
+/// What an opening says of the machine: it is that before the first step of the group.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GroupLine {
+    first_step: u64,
+    steps: usize,
+    memory_words: u32,
+    stack_hash: B256,
+    memory_hash: B256,
 }
 
 impl StepCommand {
@@ -83,47 +91,47 @@ impl StepCommand {
         if let Some(path) = &self.output {
             write(path, &opening.to_bytes())?;
         }
-        let line = Line::new(&commitment, self.step, &opening);
+        let line = Line::new(&commitment, self.step, &opening).map_err(failed)?;
         if self.json { json(&line) } else { line.say() }
     }
 }
 
 impl Line {
-    pub(super) fn new(commitment: &StepsCommitment, index: u64, opening: &StepOpening) -> Self {
-        let Step {
-            depth,
-            pc,
-            opcode,
-            stack_height,
-            memory_words,
-            gas_remaining,
-            stack_hash,
-            memory_hash,
-            gas_cost,
-            effect_hash,
-        } = opening.step;
-        Self {
+    /// The line of a step that the opening was verified to have.
+    pub(super) fn new(
+        commitment: &StepsCommitment,
+        index: u64,
+        opening: &StepOpening,
+    ) -> Result<Self, TraceError> {
+        let group = &opening.group;
+        let end = group.first_step + group.steps.len() as u64;
+        let opened = opening.step(index).ok_or(TraceError::OtherSteps {
+            index,
+            first: group.first_step,
+            end,
+        })?;
+        let effects = opened.effects.iter();
+        Ok(Self {
             steps_root: commitment.root,
             steps: commitment.count,
             step: index,
-            depth,
-            pc,
-            opcode,
-            stack_height,
-            memory_words,
-            gas_remaining,
-            gas_cost,
-            stack_hash,
-            memory_hash,
-            effect_hash,
-            effects: opening
-                .effects
-                .iter()
-                .map(|effect| format!("{effect:?}"))
-                .collect(),
+            depth: group.depth,
+            pc: opened.step.pc,
+            opcode: opened.step.opcode,
+            stack_height: opened.step.stack_height,
+            gas_remaining: opened.step.gas_remaining,
+            gas_cost: opened.gas_cost,
+            effects: effects.map(|effect| format!("{effect:?}")).collect(),
+            group: GroupLine {
+                first_step: group.first_step,
+                steps: group.steps.len(),
+                memory_words: group.memory_words,
+                stack_hash: group.stack_hash,
+                memory_hash: group.memory_hash,
+            },
             siblings: opening.proof.siblings().len(),
             opening: hex::encode_prefixed(opening.to_bytes()),
-        }
+        })
     }
 
     pub(super) fn say(&self) -> Result<(), CliError> {
@@ -136,12 +144,16 @@ impl Line {
             opcode,
             gas_remaining,
             gas_cost,
+            group,
             siblings,
             ..
         } = self;
+        let last = group.first_step + group.steps as u64 - 1;
         say(format_args!(
             "step {step} of {steps}, root {steps_root}: depth {depth}, pc {pc}, opcode \
-             {opcode:#04x}, gas {gas_remaining}, cost {gas_cost}; proof of {siblings} digests holds"
+             {opcode:#04x}, gas {gas_remaining}, cost {gas_cost}; opened with the steps {} to {last}, \
+             proof of {siblings} digests holds",
+            group.first_step
         ))?;
         self.effects.iter().try_for_each(say)
     }

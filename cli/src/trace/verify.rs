@@ -19,7 +19,7 @@ use std::path::PathBuf;
 pub(crate) struct VerifyStep {
     /// File that `qm trace step -o` wrote.
     opening: PathBuf,
-    /// Root of the steps' log.
+    /// Steps root of the transition.
     #[arg(long, value_name = "HASH")]
     root: B256,
     /// Number of steps.
@@ -49,11 +49,11 @@ impl VerifyStep {
             count: self.steps,
         };
         let verified = verify_step(self.profile.profile(), &commitment, self.step, &opening);
-        verified.map_err(|source| CliError::InvalidStep {
+        let line = verified.and_then(|()| Line::new(&commitment, self.step, &opening));
+        let line = line.map_err(|source| CliError::InvalidStep {
             path: path.clone(),
             source,
         })?;
-        let line = Line::new(&commitment, self.step, &opening);
         if self.json { json(&line) } else { line.say() }
     }
 }

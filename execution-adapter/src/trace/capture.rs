@@ -1,11 +1,12 @@
 //! The execution thread's part: an inspector that copies what changed, and hashes nothing.
 //!
-//! What an opcode changed is copied when the *next* step of its frame begins. By then calls have
-//! returned, their result lies on the stack and in memory, and an opcode that halted its frame
-//! has no next step and so no changes. The hooks of revm come in this order:
+//! What steps changed on the stack is copied when the next *group* of their frame begins, what one
+//! changed in memory when the next *step* of its frame does. By then calls have returned, their
+//! result lies on the stack and in memory, and an opcode that halted its frame has no next step and
+//! so no changes. The hooks of revm come in this order:
 //!
 //! ```text
-//! step CALL                  what the opcode before CALL changed; then CALL's header
+//! step CALL                  what the opcode before CALL wrote to memory; then CALL's fields
 //! step_end CALL              CALL's gas
 //!   call                     effect of CALL
 //!   initialize_interp        frame begins
@@ -17,10 +18,11 @@
 //! A call that needs no frame has `call_end` right after `call`; its "end" belongs to CALL itself.
 
 use super::effect::{Change, Effect};
-use super::layout::{LONG_INPUT, Message, NO_STEP, Writer, tag};
+use super::layout::{GROUP_STEPS, LONG_INPUT, Message, NO_STEP, Writer, tag};
 use super::opcodes::{FACTS, GROWS, OPERANDS, STORES, WriteLen, input_operand, write_operands};
 use super::raw::{
-    Batch, Fill, NOT_A_STEP, RawEffect, RawFrame, RawReturn, RawStep, RawWrite, index,
+    Batch, Fill, NOT_A_STEP, RawEffect, RawEnd, RawFrame, RawGroup, RawReturn, RawStep, RawWrite,
+    index,
 };
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, Log, U256};
@@ -39,6 +41,9 @@ use revm::interpreter::{
 struct Frame {
     /// Size of its memory as of the last look.
     memory_words: u32,
+    /// Items from the bottom that are as they were when its last group began, but for what the last
+    /// opcode changed.
+    kept: usize,
     /// Of the last opcode: items that it may have changed.
     pushed: u16,
     /// Of the last opcode, see [`super::opcodes`].
@@ -64,6 +69,10 @@ pub(super) struct Recorder {
     pub(super) batch: Batch,
     /// Steps of the transaction so far.
     pub(super) step_count: u64,
+    /// Most steps of a group.
+    group_steps: usize,
+    /// Steps that the group under way may still have.
+    room: usize,
     frames: Vec<Frame>,
     /// Of each call under way, whether it has a frame.
     calls: Vec<bool>,
@@ -77,22 +86,34 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    pub(super) fn new(whole_inputs: bool, refunds: bool) -> Self {
+    /// A recorder of groups.
+    pub(super) fn new() -> Self {
         Self {
             batch: Batch::default(),
             step_count: 0,
+            group_steps: GROUP_STEPS,
+            room: 0,
             frames: Vec::new(),
             calls: Vec::new(),
             opener: 0,
             store: None,
-            whole_inputs,
-            refunds,
+            whole_inputs: false,
+            refunds: false,
+        }
+    }
+
+    /// A recorder for who wants the machine before each step: each is a group of its own.
+    pub(super) fn of_each_step() -> Self {
+        Self {
+            group_steps: 1,
+            ..Self::new()
         }
     }
 
     /// Forgets the transaction before.
     pub(super) fn reset(&mut self) {
         self.step_count = 0;
+        self.room = 0;
         self.frames.clear();
         self.calls.clear();
         self.store = None;
@@ -110,20 +131,32 @@ impl Recorder {
         };
         let batch = &mut self.batch;
         let stack = interp.stack.data().as_slice();
-        let changed = copy_items(batch, stack, frame.pushed);
+        let unchanged = stack.len().saturating_sub(usize::from(frame.pushed));
+        frame.kept = frame.kept.min(unchanged);
         if frame.flags & GROWS != 0 {
             copy_memory(batch, frame, &interp.memory);
         }
+        if self.room == 0 {
+            self.room = self.group_steps;
+            let pushed = copy_items(batch, stack, frame.kept);
+            batch.groups.push(RawGroup {
+                number: self.step_count,
+                last_cost: 0,
+                step: index(batch.steps.len()),
+                memory_words: frame.memory_words,
+                depth: short(depth),
+                pushed,
+            });
+            frame.kept = stack.len();
+        }
+        self.room -= 1;
         let opcode = interp.bytecode.opcode();
         batch.steps.push(RawStep {
             gas_remaining: interp.gas.remaining(),
-            gas_cost: 0,
             pc: narrow(interp.bytecode.pc()),
-            memory_words: frame.memory_words,
-            depth: short(depth),
             stack_height: short(stack.len()),
-            pushed: changed,
             opcode,
+            effects: 0,
         });
         if self.refunds {
             batch.refunds.push(interp.gas.refunded());
@@ -169,14 +202,15 @@ impl Recorder {
         interp: &mut Interpreter<EthInterpreter>,
         context: &mut CTX,
     ) {
-        let Some(step) = self.batch.steps.last_mut() else {
+        let batch = &mut self.batch;
+        let (Some(step), Some(group)) = (batch.steps.last(), batch.groups.last_mut()) else {
             return;
         };
-        step.gas_cost = step.gas_remaining.saturating_sub(interp.gas.remaining());
+        group.last_cost = step.gas_remaining.saturating_sub(interp.gas.remaining());
         if interp.bytecode.is_end() {
             let result = interp.bytecode.instruction_result();
             if result.is_some_and(InstructionResult::is_halt) {
-                step.gas_cost = step.gas_remaining;
+                group.last_cost = step.gas_remaining;
                 self.store = None;
             }
         }
@@ -241,7 +275,7 @@ impl Recorder {
         let frame = self.frames.last();
         let fill = match frame {
             Some(frame) if len > LONG_INPUT && !self.whole_inputs => {
-                Fill::LongInput(frame.input_offset, len as u64)
+                Fill::LongInput(frame.input_offset, len as u64, frame.memory_words)
             }
             _ => {
                 let input = inputs.input.as_bytes(context);
@@ -264,7 +298,7 @@ impl Recorder {
             value: inputs.value.get(),
             input_hash: B256::ZERO,
         };
-        self.opener = self.effect(effect, fill);
+        self.opener = self.closing_effect(effect, fill);
     }
 
     pub(super) fn create(&mut self, inputs: &CreateInputs) {
@@ -280,7 +314,7 @@ impl Recorder {
             value: inputs.value(),
             init_code_hash: inputs.init_code_hash(),
         };
-        self.opener = self.effect(effect, Fill::Nothing);
+        self.opener = self.closing_effect(effect, Fill::Nothing);
     }
 
     /// A frame begins, for the call before.
@@ -333,7 +367,7 @@ impl Recorder {
             created: created.filter(|_| status == 0),
             output_hash: B256::ZERO,
         };
-        let effect = self.effect(effect, Fill::BytesHash(index(output.len())));
+        let effect = self.closing_effect(effect, Fill::BytesHash(index(output.len())));
         if has_frame {
             self.frames.pop();
         }
@@ -364,11 +398,38 @@ impl Recorder {
         self.effect(effect, Fill::Nothing);
     }
 
+    /// Ends the transaction.
+    pub(super) fn end(&mut self, dropped: bool) {
+        let batch = &mut self.batch;
+        batch.ends.push(RawEnd {
+            step: batch.next_step(),
+            group: index(batch.groups.len()),
+            count: self.step_count,
+            dropped,
+        });
+        self.room = 0;
+    }
+
+    /// Whether the next step begins a group.
+    #[inline]
+    pub(super) fn group_is_over(&self) -> bool {
+        self.room == 0
+    }
+
+    /// An effect that its group ends with.
+    fn closing_effect(&mut self, effect: Effect, fill: Fill) -> u32 {
+        self.room = 0;
+        self.effect(effect, fill)
+    }
+
     /// Adds an effect of the last step, and returns its place.
     fn effect(&mut self, effect: Effect, fill: Fill) -> u32 {
         let place = index(self.batch.effects.len());
         let last_step = self.batch.next_step().checked_sub(1);
         let step = last_step.filter(|_| !self.frames.is_empty());
+        if let (Some(_), Some(last)) = (step, self.batch.steps.last_mut()) {
+            last.effects = last.effects.saturating_add(1);
+        }
         self.batch.effects.push(RawEffect {
             step: step.unwrap_or(NOT_A_STEP),
             message: effect.to_bytes(),
@@ -378,19 +439,10 @@ impl Recorder {
     }
 }
 
-/// Copies the `pushed` upper items, or all if there are less, and returns how many those are.
+/// Copies the items above the `kept` lowest ones, and returns how many those are.
 #[inline]
-fn copy_items(batch: &mut Batch, stack: &[U256], pushed: u16) -> u16 {
-    // Nine of ten opcodes: no call to copy memory.
-    if pushed == 1 {
-        let Some(top) = stack.last() else {
-            return 0;
-        };
-        batch.items.push(*top);
-        return 1;
-    }
-    let kept = stack.len().saturating_sub(usize::from(pushed));
-    let (_, changed) = stack.split_at(kept);
+fn copy_items(batch: &mut Batch, stack: &[U256], kept: usize) -> u16 {
+    let (_, changed) = stack.split_at_checked(kept).unwrap_or((stack, &[]));
     batch.items.extend_from_slice(changed);
     short(changed.len())
 }

@@ -3,8 +3,11 @@
 use super::error::TraceError;
 use super::layout::tag::EFFECTS_NODE;
 use super::layout::{Fields, Message, Writer, tag};
+use super::raw::index;
+use super::waves::pair;
+use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, U256};
-use qmtree_proofs::{Digest, TreeHasher};
+use qmtree_proofs::{Digest, PAIR_LEN, TreeHasher};
 
 /// One effect of a step. docs/FORMAT.md, section 9.4, is the contract.
 ///
@@ -248,14 +251,71 @@ impl Change {
     }
 }
 
-/// `effect_hash` of a step: zero without effects, else the hash of the first, folded with the
-/// hash of each further one.
-pub(super) fn effect_hash(hasher: &impl TreeHasher, effects: &[Message]) -> Digest {
-    let mut hashes = effects.iter().map(|effect| hasher.hash_leaf(effect));
-    let first = hashes.next().unwrap_or_default();
-    hashes.fold(first, |so_far, hash| {
+/// The hash of steps and their effects: `steps`, and the effects one by one onto it.
+pub(super) fn steps_hash(
+    hasher: &impl TreeHasher,
+    steps: &Message,
+    effects: impl IntoIterator<Item = Message>,
+) -> Digest {
+    let hashes = effects.into_iter().map(|effect| hasher.hash_leaf(&effect));
+    hashes.fold(hasher.hash_leaf(steps), |so_far, hash| {
         hasher.hash_node(EFFECTS_NODE, &so_far, &hash)
     })
+}
+
+/// Hashes effects onto the steps of their groups, the first of all groups first, then the second, so
+/// that all lanes have work.
+#[derive(Debug, Default)]
+pub(super) struct EffectFolds {
+    /// Effects of each group so far.
+    counts: Vec<u32>,
+    /// By place in its group: group and effect.
+    rounds: Vec<Vec<(u32, u32)>>,
+    pairs: Vec<[u8; PAIR_LEN]>,
+    made: Vec<Digest>,
+}
+
+impl EffectFolds {
+    /// Folds the digests of the effects, given as (group, effect) in order, onto those of the groups.
+    pub(super) fn fold(
+        &mut self,
+        hasher: &impl TreeHasher,
+        effects: impl Iterator<Item = (usize, usize)>,
+        digests: &[Digest],
+        groups: &mut [Digest],
+    ) {
+        self.counts.clear();
+        self.counts.resize(groups.len(), 0);
+        self.rounds.iter_mut().for_each(Vec::clear);
+        for (group, effect) in effects {
+            let Some(count) = self.counts.get_mut(group) else {
+                continue;
+            };
+            let round = *count as usize;
+            *count += 1;
+            if self.rounds.len() <= round {
+                self.rounds.push(Vec::new());
+            }
+            if let Some(round) = self.rounds.get_mut(round) {
+                round.push((index(group), index(effect)));
+            }
+        }
+        for round in self.rounds.iter().take_while(|round| !round.is_empty()) {
+            self.pairs.clear();
+            self.pairs.extend(round.iter().map(|(group, effect)| {
+                let so_far = groups.get(*group as usize).copied().unwrap_or_default();
+                let effect = digests.get(*effect as usize).copied().unwrap_or_default();
+                pair(&so_far, &effect)
+            }));
+            self.made.resize(round.len(), [0; 32]);
+            hasher.hash_nodes(EFFECTS_NODE, &self.pairs, &mut self.made);
+            for ((group, _), hash) in round.iter().zip(&self.made) {
+                if let Some(place) = groups.get_mut(*group as usize) {
+                    *place = *hash;
+                }
+            }
+        }
+    }
 }
 
 /// A value as the EVM's 32 bytes.

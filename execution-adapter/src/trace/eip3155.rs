@@ -50,7 +50,7 @@ impl Tracer {
             ended: 0,
             line: String::new(),
         };
-        Self::with_sink(options, Box::new(lines)).with_refunds()
+        Self::with_sink(options, Box::new(lines)).of_each_step()
     }
 }
 
@@ -112,14 +112,14 @@ fn write_step(
     use core::fmt::Write as _;
 
     let step = seen.step;
-    refunds.resize(usize::from(step.depth), 0);
+    refunds.resize(usize::from(seen.group.depth), 0);
     if let Some(own) = refunds.last_mut() {
         *own = seen.refund;
     }
     let refund: i64 = refunds.iter().sum();
     line.clear();
-    let (pc, op, depth) = (step.pc, step.opcode, step.depth);
-    let (gas, cost) = (step.gas_remaining, step.gas_cost);
+    let (pc, op, depth) = (step.pc, step.opcode, seen.group.depth);
+    let (gas, cost) = (step.gas_remaining, seen.group.last_cost);
     let memory = seen.frame.memory.len();
     let written: core::fmt::Result = (|| {
         write!(

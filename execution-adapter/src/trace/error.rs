@@ -32,12 +32,21 @@ pub enum TraceError {
         /// Steps in the trace.
         count: u64,
     },
-    /// Bytes that are no step record, or no effect record.
+    /// An opening is of a group of other steps.
+    OtherSteps {
+        /// Step asked for.
+        index: u64,
+        /// First step of the group.
+        first: u64,
+        /// Step behind its last.
+        end: u64,
+    },
+    /// Bytes that are no record of steps, or of an effect.
     BadRecord {
         /// What is wrong with them.
         what: &'static str,
     },
-    /// The effects of an opening do not hash to what the step binds.
+    /// The effects of an opening are not as many as its steps have.
     EffectMismatch,
     /// The proof of an opening does not lead to the root.
     Proof(qmtree_proofs::VerifyError),
@@ -66,9 +75,15 @@ impl fmt::Display for TraceError {
             Self::NoSuchStep { index, count } => {
                 write!(f, "no step {index}: the trace has {count} steps")
             }
+            Self::OtherSteps { index, first, end } => {
+                write!(
+                    f,
+                    "the opening is of the steps {first} to {end}, without step {index}"
+                )
+            }
             Self::BadRecord { what } => write!(f, "not a trace record: {what}"),
             Self::EffectMismatch => {
-                f.write_str("the effects given are not those that the step binds")
+                f.write_str("the opening has more or less effects than its steps")
             }
             Self::Proof(error) => write!(f, "the step is not in the trace: {error}"),
             Self::Shape(error) => write!(f, "the proof does not fit the trace: {error}"),

@@ -8,7 +8,6 @@ pub(crate) type Message = [u8; 128];
 /// First bytes of the records, and tags of the nodes.
 pub(super) mod tag {
     /// Records.
-    pub(crate) const STEP: u8 = 1;
     pub(crate) const STORAGE: u8 = 2;
     pub(crate) const TRANSIENT: u8 = 3;
     pub(crate) const LOG: u8 = 4;
@@ -17,6 +16,7 @@ pub(super) mod tag {
     pub(crate) const END: u8 = 7;
     pub(crate) const SELF_DESTRUCT: u8 = 8;
     pub(crate) const FRAME: u8 = 9;
+    pub(crate) const GROUP: u8 = 10;
 
     /// Node of a stack: the hash below, and the item on top of it.
     pub(crate) const STACK_NODE: u8 = 0x90;
@@ -24,10 +24,12 @@ pub(super) mod tag {
     pub(crate) const BUFFERS_NODE: u8 = 0x91;
     /// Node of the opening effect and the frame record: what a stack begins with.
     pub(crate) const FRAME_NODE: u8 = 0x92;
-    /// Node of the effects so far and one more.
+    /// Node of steps, with their effects so far, and one more effect.
     pub(crate) const EFFECTS_NODE: u8 = 0x93;
     /// Node of a memory hash and the place of a long call input in that memory.
     pub(crate) const LONG_INPUT_NODE: u8 = 0x94;
+    /// Node of the log of step groups and their number: the steps root.
+    pub(crate) const STEPS_ROOT_NODE: u8 = 0x95;
     /// Tag of a memory node is this and its level.
     pub(crate) const MEMORY_NODE: u8 = 0xa0;
 }
@@ -38,6 +40,12 @@ pub(super) const MEMORY_LEVELS: usize = 33;
 /// Longest call input, in bytes, that is hashed as such; a longer one is bound by its place in the
 /// caller's memory, so that no call costs more to trace than to run.
 pub(super) const LONG_INPUT: usize = 4096;
+
+/// Most steps of a group: what one leaf hash takes.
+pub(super) const GROUP_STEPS: usize = 8;
+
+/// Bytes of a step in its group.
+pub(super) const STEP_LEN: usize = 16;
 
 /// Opening step of an outermost frame.
 pub(super) const NO_STEP: u64 = u64::MAX;

@@ -1,15 +1,17 @@
-//! From events to step records: follows the frames of each transaction through a batch, notes what
-//! is to be hashed, hashes it in waves, and assembles the records.
+//! From events to records: follows the frames of each transaction through a batch, group by group,
+//! notes what is to be hashed, hashes it in waves, and assembles the records.
 
-use super::layout::tag::{EFFECTS_NODE, FRAME_NODE, LONG_INPUT_NODE};
-use super::layout::{Message, tag};
+use super::effect::EffectFolds;
+use super::layout::Message;
+use super::layout::tag::{FRAME_NODE, LONG_INPUT_NODE};
 use super::memory::{Memories, Memory};
-use super::raw::{Batch, Fill, RawStep};
-use super::record::{Header, assemble};
+use super::raw::{Batch, Fill, RawWrite, index};
+use super::record::{assemble, steps_message};
 use super::stacks::{Chain, Stacks};
 use super::waves::{Id, NONE, pair};
 use alloc::vec::Vec;
 use alloy_primitives::keccak256;
+use core::ops::Range;
 use qmtree_proofs::{Digest, PAIR_LEN, Profile, TreeHasher};
 
 /// A frame as the hashes see it.
@@ -37,7 +39,7 @@ struct Sealed {
     digest: Digest,
 }
 
-/// Makes step records of batches. Holds what spans batches: the frames of the transaction.
+/// Makes records of batches. Holds what spans batches: the frames of the transaction.
 #[derive(Debug)]
 pub(super) struct Machine<H> {
     hasher: H,
@@ -48,17 +50,33 @@ pub(super) struct Machine<H> {
     spare: Vec<Frame>,
     stacks: Stacks,
     memories: Memories,
-    /// Of each step: node of its stack, node of its memory hash.
+    /// Of each group: node of its stack, node of its memory hash.
     nodes: Vec<(Id, Id)>,
     /// Effects with all hashes in them.
     messages: Vec<Message>,
     frame_messages: Vec<Message>,
     digests: Vec<Digest>,
-    /// Long inputs: effect, offset, length.
-    long_inputs: Vec<(usize, u64, u64)>,
+    long_inputs: Vec<LongInput>,
     pairs: Vec<[u8; PAIR_LEN]>,
-    /// Effect hash of each step, with the number of effects so far.
-    effects: Vec<(Digest, u32)>,
+    /// Of each group: its steps as they are hashed.
+    step_messages: Vec<Message>,
+    /// Of each group: the hash of its steps and their effects.
+    steps: Vec<Digest>,
+    folds: EffectFolds,
+}
+
+/// A call input that is bound by its place in memory.
+#[derive(Clone, Copy, Debug)]
+struct LongInput {
+    /// The effect whose last word it makes, by index in the batch, and that effect's step.
+    effect: usize,
+    step: u32,
+    offset: u64,
+    len: u64,
+    /// Size of the memory before the call, in words.
+    words: u32,
+    /// Node of the hash of that memory.
+    memory: Id,
 }
 
 /// Hashes bytes by the rules of a profile.
@@ -83,28 +101,31 @@ impl<H: TreeHasher> Machine<H> {
             digests: Vec::new(),
             long_inputs: Vec::new(),
             pairs: Vec::new(),
-            effects: Vec::new(),
+            step_messages: Vec::new(),
+            steps: Vec::new(),
+            folds: EffectFolds::default(),
             hasher,
         }
     }
 
-    /// The records of the batch's steps, in place of what `records` had.
+    /// The records of the batch's groups, in place of what `records` had.
     pub(super) fn records(&mut self, batch: &Batch, records: &mut Vec<Message>) {
         self.fill_effects(batch);
         self.note_nodes(batch);
         self.memories.hash(&self.hasher);
-        self.hash_effects(batch);
+        self.hash_effects();
+        self.hash_steps(batch);
         self.hash_frames(batch);
         self.stacks.hash(&self.hasher, &batch.items);
         self.assemble(batch, records);
         self.keep();
     }
 
-    /// The effects of a step of the last batch, as they are hashed.
-    pub(super) fn step_effects(&self, batch: &Batch, step: u32) -> Vec<Message> {
+    /// The effects of some steps of the last batch, as they are hashed.
+    pub(super) fn effects_of(&self, batch: &Batch, steps: &Range<usize>) -> Vec<Message> {
         let effects = batch.effects.iter().zip(&self.messages);
-        let of_step = effects.filter(|(effect, _)| effect.step == step);
-        of_step.map(|(_, message)| *message).collect()
+        let of_steps = effects.filter(|(effect, _)| steps.contains(&(effect.step as usize)));
+        of_steps.map(|(_, message)| *message).collect()
     }
 
     /// Puts the hashes of bytes into the effects.
@@ -126,54 +147,59 @@ impl<H: TreeHasher> Machine<H> {
                     };
                     set_last_word(&mut message, &hash);
                 }
-                Fill::LongInput(offset, len) => {
-                    self.long_inputs.push((self.messages.len(), offset, len));
-                }
+                Fill::LongInput(offset, len, words) => self.long_inputs.push(LongInput {
+                    effect: self.messages.len(),
+                    step: effect.step,
+                    offset,
+                    len,
+                    words,
+                    memory: NONE,
+                }),
             }
             self.messages.push(message);
         }
     }
 
-    /// Follows the steps and notes their stack and memory nodes.
+    /// Follows the groups and notes their stack and memory nodes.
     fn note_nodes(&mut self, batch: &Batch) {
         self.stacks.clear();
         self.memories.clear();
         self.nodes.clear();
         let mut events = Events::new(batch);
         let mut first_item = 0;
-        let mut words = batch.words.as_slice();
-        let mut writes = batch.writes.iter().peekable();
-        for (step, at) in batch.steps.iter().zip(0..) {
-            // Most steps have nothing before them.
-            if at >= events.next {
-                self.before_step(batch, &mut events, at);
+        let mut writes = Writes::new(batch);
+        let mut long_inputs = core::mem::take(&mut self.long_inputs);
+        let mut inputs = long_inputs.iter_mut().peekable();
+        for (group, place) in batch.groups.iter().zip(0..) {
+            // Most groups have nothing before them.
+            if group.step >= events.next {
+                self.before_step(batch, &mut events, group.step);
                 events.look();
             }
-            self.leave_frames(step.depth);
+            self.leave_frames(group.depth);
             let Some(frame) = self.frames.last_mut() else {
                 continue;
             };
-            if step.memory_words != frame.memory.words() {
-                self.memories.resize(&mut frame.memory, step.memory_words);
-                frame.sealed = None;
-            }
-            while let Some(write) = writes.next_if(|write| write.step == at) {
-                let count = write.words as usize;
-                let (these, rest) = words.split_at_checked(count).unwrap_or_default();
-                words = rest;
-                self.memories
-                    .write(&mut frame.memory, write.first_word, these);
-                frame.sealed = None;
-            }
+            frame.resize(&mut self.memories, group.memory_words);
+            frame.write(&mut self.memories, &mut writes, group.step);
             let memory = frame.memory_node(&mut self.memories);
             let base = frame.base_node(&mut self.stacks);
-            let (height, new) = (usize::from(step.stack_height), usize::from(step.pushed));
+            let step = batch.steps.get(group.step as usize);
+            let height = step.map_or(0, |step| usize::from(step.stack_height));
+            let new = usize::from(group.pushed);
             let stack = self
                 .stacks
                 .push(&mut frame.chain, base, height, new, first_item);
             first_item += new;
             self.nodes.push((stack, memory));
+            let last = index(batch.steps_of(place).end.saturating_sub(1));
+            frame.write(&mut self.memories, &mut writes, last);
+            while let Some(input) = inputs.next_if(|input| input.step <= last) {
+                frame.resize(&mut self.memories, input.words);
+                input.memory = frame.memory_node(&mut self.memories);
+            }
         }
+        self.long_inputs = long_inputs;
         self.before_step(batch, &mut events, batch.next_step());
     }
 
@@ -236,34 +262,48 @@ impl<H: TreeHasher> Machine<H> {
         }
     }
 
-    /// Hashes the effects, and folds those of each step.
-    fn hash_effects(&mut self, batch: &Batch) {
-        for (place, offset, len) in self.long_inputs.drain(..) {
-            let step = batch.effects.get(place).map(|effect| effect.step as usize);
-            let node = step.and_then(|step| self.nodes.get(step));
-            if let (Some((_, memory)), Some(message)) = (node, self.messages.get_mut(place)) {
-                let memory = self.memories.digest(*memory);
-                let hash = self
-                    .hasher
-                    .hash_node(LONG_INPUT_NODE, memory, &span(offset, len));
+    /// Hashes the effects.
+    fn hash_effects(&mut self) {
+        for input in self.long_inputs.drain(..) {
+            if let (Some(message), true) =
+                (self.messages.get_mut(input.effect), input.memory != NONE)
+            {
+                let memory = self.memories.digest(input.memory);
+                let span = span(input.offset, input.len);
+                let hash = self.hasher.hash_node(LONG_INPUT_NODE, memory, &span);
                 set_last_word(message, &hash);
             }
         }
         self.digests.clear();
         self.digests.resize(self.messages.len(), [0; 32]);
         self.hasher.hash_leaves(&self.messages, &mut self.digests);
-        self.effects.clear();
-        self.effects.resize(batch.steps.len(), ([0; 32], 0));
-        for (effect, digest) in batch.effects.iter().zip(&self.digests) {
-            let Some((hash, count)) = self.effects.get_mut(effect.step as usize) else {
-                continue;
-            };
-            *hash = match *count {
-                0 => *digest,
-                _ => self.hasher.hash_node(EFFECTS_NODE, hash, digest),
-            };
-            *count += 1;
-        }
+    }
+
+    /// Hashes the steps of each group, and then their effects onto that.
+    fn hash_steps(&mut self, batch: &Batch) {
+        let steps_of = |group| batch.steps.get(batch.steps_of(group)).unwrap_or_default();
+        let groups = 0..batch.groups.len();
+        self.step_messages.clear();
+        self.step_messages
+            .extend(groups.map(|group| steps_message(steps_of(group))));
+        self.steps.clear();
+        self.steps.resize(batch.groups.len(), [0; 32]);
+        self.hasher
+            .hash_leaves(&self.step_messages, &mut self.steps);
+        let effects = batch.effects.iter().map(|effect| effect.step);
+        let mut group = 0;
+        let of_groups = effects.zip(0..).filter_map(|(step, effect)| {
+            let step = step as usize;
+            if step >= batch.steps.len() {
+                return None;
+            }
+            while batch.steps_of(group).end <= step {
+                group += 1;
+            }
+            Some((group, effect))
+        });
+        self.folds
+            .fold(&self.hasher, of_groups, &self.digests, &mut self.steps);
     }
 
     /// Hashes the frames of the batch, which stacks begin with.
@@ -289,11 +329,20 @@ impl<H: TreeHasher> Machine<H> {
 
     fn assemble(&mut self, batch: &Batch, records: &mut Vec<Message>) {
         records.clear();
-        let steps = batch.steps.iter().zip(&self.nodes).zip(&self.effects);
-        records.extend(steps.map(|((step, (stack, memory)), (effect, _))| {
-            let stack = self.stacks.digest(step.stack_height, *stack);
-            assemble(&header(step), stack, self.memories.digest(*memory), effect)
-        }));
+        let groups = batch.groups.iter().zip(0..);
+        let hashes = self.nodes.iter().zip(&self.steps);
+        records.extend(
+            groups
+                .zip(hashes)
+                .map(|((group, place), ((stack, memory), hash))| {
+                    let steps = batch.steps_of(place);
+                    let first = batch.steps.get(steps.start);
+                    let height = first.map_or(0, |step| step.stack_height);
+                    let stack = self.stacks.digest(height, *stack);
+                    let memory = self.memories.digest(*memory);
+                    assemble(&group.header(steps.len()), stack, memory, hash)
+                }),
+        );
     }
 
     /// Keeps what the frames need in the next batch.
@@ -316,6 +365,22 @@ impl<H: TreeHasher> Machine<H> {
 }
 
 impl Frame {
+    /// Notes the size of its memory.
+    fn resize(&mut self, memories: &mut Memories, words: u32) {
+        if words != self.memory.words() {
+            memories.resize(&mut self.memory, words);
+            self.sealed = None;
+        }
+    }
+
+    /// Notes what it wrote to its memory before step `at` and earlier.
+    fn write(&mut self, memories: &mut Memories, writes: &mut Writes<'_>, at: u32) {
+        while let Some((first_word, words)) = writes.next(at) {
+            memories.write(&mut self.memory, first_word, words);
+            self.sealed = None;
+        }
+    }
+
     /// The node of the memory hash as it is now.
     fn memory_node(&mut self, memories: &mut Memories) -> Id {
         let id = match self.sealed {
@@ -367,40 +432,30 @@ impl<'a> Events<'a> {
     }
 }
 
-/// The first word of a step record.
-pub(super) fn header(step: &RawStep) -> Header {
-    let mut header = [0; 32];
-    let (front, back) = header.split_at_mut(16);
-    let [
-        tag,
-        d0,
-        d1,
-        p0,
-        p1,
-        p2,
-        p3,
-        opcode,
-        s0,
-        s1,
-        m0,
-        m1,
-        m2,
-        m3,
-        ..,
-    ] = front
-    else {
-        return header;
-    };
-    *tag = tag::STEP;
-    [*d0, *d1] = step.depth.to_be_bytes();
-    [*p0, *p1, *p2, *p3] = step.pc.to_be_bytes();
-    *opcode = step.opcode;
-    [*s0, *s1] = step.stack_height.to_be_bytes();
-    [*m0, *m1, *m2, *m3] = step.memory_words.to_be_bytes();
-    let (remaining, cost) = back.split_at_mut(8);
-    remaining.copy_from_slice(&step.gas_remaining.to_be_bytes());
-    cost.copy_from_slice(&step.gas_cost.to_be_bytes());
-    header
+/// The writes of a batch, read along with its groups.
+struct Writes<'a> {
+    writes: core::iter::Peekable<core::slice::Iter<'a, RawWrite>>,
+    words: &'a [[u8; 32]],
+}
+
+impl<'a> Writes<'a> {
+    fn new(batch: &'a Batch) -> Self {
+        Self {
+            writes: batch.writes.iter().peekable(),
+            words: &batch.words,
+        }
+    }
+
+    /// The next one, if it was before step `at` or earlier: the place of its first word, and the
+    /// words.
+    #[inline]
+    fn next(&mut self, at: u32) -> Option<(u32, &'a [[u8; 32]])> {
+        let write = self.writes.next_if(|write| write.step <= at)?;
+        let count = write.words as usize;
+        let (these, rest) = self.words.split_at_checked(count).unwrap_or_default();
+        self.words = rest;
+        Some((write.first_word, these))
+    }
 }
 
 /// Offset and length of a long input as a word.

@@ -29,6 +29,8 @@ pub(super) struct Memory {
     levels: Vec<Nodes>,
     /// Nodes that have an id of this batch: (level, index).
     touched: Vec<(u8, u32)>,
+    /// Words whose parents are out of date: first and last of each span.
+    stale: Vec<(u32, u32)>,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +65,7 @@ impl Memory {
         }
         self.words = 0;
         self.touched.clear();
+        self.stale.clear();
         for nodes in &mut self.levels {
             nodes.ids.clear();
             nodes.digests.clear();
@@ -116,12 +119,9 @@ impl Memories {
     /// Notes that a memory has `words` words, where it may have had less.
     pub(super) fn resize(&mut self, memory: &mut Memory, words: u32) {
         let old = core::mem::replace(&mut memory.words, words);
-        if old == 0 || words <= old {
-            return;
-        }
-        // The old root, padded with nothing to its right, up to below the new root.
-        for level in usize::from(root_level(old))..usize::from(root_level(words)) {
-            self.make_parents(memory, level, 0, 0);
+        if old > 0 && words > old && root_level(words) > root_level(old) {
+            // The old root is padded with nothing to its right, up to the new one.
+            add_span(&mut memory.stale, (0, 0));
         }
     }
 
@@ -140,16 +140,36 @@ impl Memories {
             leaves.digests.push(*word);
             set(memory, 0, place, id, &self.nulls);
         }
-        let (mut lo, mut hi) = (first, last);
-        for level in 0..usize::from(root_level(memory.words)) {
-            self.make_parents(memory, level, lo, hi);
-            (lo, hi) = (lo / 2, hi / 2);
-        }
+        add_span(&mut memory.stale, (first, last));
     }
 
-    /// Notes the parents of the nodes `lo..=hi` of `level`.
+    /// Notes the parents of all words that were written since the last time.
+    fn freshen(&mut self, memory: &mut Memory) {
+        if memory.stale.is_empty() || memory.words == 0 {
+            return;
+        }
+        let mut spans = core::mem::take(&mut memory.stale);
+        spans.sort_unstable();
+        for level in 0..usize::from(root_level(memory.words)) {
+            let mut made = None;
+            for (lo, hi) in &mut spans {
+                let parents = (*lo / 2, *hi / 2);
+                // Spans may share a parent, and may overlap.
+                let from = made.map_or(parents.0, |made: u32| parents.0.max(made + 1));
+                if from <= parents.1 {
+                    self.make_parents(memory, level, from, parents.1);
+                    made = Some(parents.1);
+                }
+                (*lo, *hi) = parents;
+            }
+        }
+        spans.clear();
+        memory.stale = spans;
+    }
+
+    /// Notes the nodes `lo..=hi` above `level`.
     fn make_parents(&mut self, memory: &mut Memory, level: usize, lo: u32, hi: u32) {
-        for parent in lo / 2..=hi / 2 {
+        for parent in lo..=hi {
             let left = self.id(memory, level, 2 * parent);
             let right = self.id(memory, level, 2 * parent + 1);
             let Some(nodes) = self.nodes.get_mut(level + 1) else {
@@ -180,6 +200,7 @@ impl Memories {
 
     /// Notes a memory hash to be made of what the memory is now, and returns its node.
     pub(super) fn seal(&mut self, memory: &mut Memory, return_data: Digest) -> Id {
+        self.freshen(memory);
         let root = (memory.words > 0).then(|| {
             let level = root_level(memory.words);
             (level, self.id(memory, usize::from(level), 0))
@@ -247,6 +268,17 @@ impl Memories {
                 *id = NONE;
             }
         }
+    }
+}
+
+/// Adds a span of words, to the last one if they touch.
+fn add_span(spans: &mut Vec<(u32, u32)>, (first, last): (u32, u32)) {
+    match spans.last_mut() {
+        Some((lo, hi)) if first <= hi.saturating_add(1) && last.saturating_add(1) >= *lo => {
+            *lo = first.min(*lo);
+            *hi = last.max(*hi);
+        }
+        _ => spans.push((first, last)),
     }
 }
 

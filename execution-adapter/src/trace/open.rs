@@ -1,44 +1,75 @@
-//! Openings: one step of a trace, with the proof that it is one.
+//! Openings: one step of a trace and the group it is in, with the proof that they are.
 
 use super::TraceError;
-use super::effect::{Effect, effect_hash};
-use super::layout::Message;
+use super::effect::{Effect, steps_hash};
+use super::layout::{GROUP_STEPS, Message, STEP_LEN};
 use super::machine::Machine;
-use super::raw::Batch;
-use super::record::Step;
-use super::steps::Sink;
+use super::raw::{Batch, RawStep};
+use super::record::{GROUP_PREFIX, Step, StepGroup, assemble, steps_message};
+use super::steps::{Sink, steps_root};
 use crate::transition::StepsCommitment;
 use alloc::vec::Vec;
 use alloy_primitives::B256;
 use core::convert::Infallible;
 use qmtree_proofs::{
     Digest, Head, InclusionProof, NodeSource, Profile, Prover, Scheme, TWIG_LEAVES, TWIG_LEVEL,
-    TreeHasher, TxNum, level_tag,
+    TreeHasher, TxNum, VerifyError, level_tag,
 };
 
-/// One step, its effects, and the proof of its place among the steps of its transaction.
+/// A group of steps, their effects, and the proof of its place among the groups of its transaction.
+///
+/// docs/FORMAT.md, section 9.5, is the contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepOpening {
-    /// The step.
-    pub step: Step,
-    /// What it did beyond stack and memory, in order.
+    /// The steps, and the machine before the first of them.
+    pub group: StepGroup,
+    /// What they did beyond stack and memory, in order; each step says how many are its own.
     pub effects: Vec<Effect>,
-    /// Its place in the log of steps.
+    /// Root of the log of groups.
+    pub log_root: B256,
+    /// The group's place in that log.
     pub proof: InclusionProof,
 }
 
-/// Most effects of a step that are read: more than any opcode has.
-const MAX_EFFECTS: usize = 255;
+/// One step of an opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenedStep<'a> {
+    /// Its fields.
+    pub step: &'a Step,
+    /// Gas that it took.
+    pub gas_cost: u64,
+    /// What it did beyond stack and memory, in order.
+    pub effects: &'a [Effect],
+}
 
 impl StepOpening {
-    /// Bytes to send: the step, the number of effects, the effects, the proof.
+    /// The step with this number in the transaction, if the group has it.
+    #[must_use]
+    pub fn step(&self, number: u64) -> Option<OpenedStep<'_>> {
+        let place = number.checked_sub(self.group.first_step)?;
+        let place = usize::try_from(place).ok()?;
+        let (before, rest) = self.group.steps.split_at_checked(place)?;
+        let step = rest.first()?;
+        let before = before.iter().map(|step| usize::from(step.effects)).sum();
+        let (_, effects) = self.effects.split_at_checked(before)?;
+        Some(OpenedStep {
+            step,
+            gas_cost: self.group.gas_cost(place)?,
+            effects: effects.get(..usize::from(step.effects))?,
+        })
+    }
+
+    /// Bytes to send, docs/FORMAT.md, section 9.5: at most 263 KB, most often below 2 KB.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = self.step.to_bytes().to_vec();
-        bytes.push(u8::try_from(self.effects.len()).unwrap_or(u8::MAX));
-        for effect in self.effects.iter().take(MAX_EFFECTS) {
+        let mut bytes = self.group.prefix().to_vec();
+        for step in &self.group.steps {
+            bytes.extend_from_slice(&step.to_bytes());
+        }
+        for effect in &self.effects {
             bytes.extend_from_slice(&effect.to_bytes());
         }
+        bytes.extend_from_slice(self.log_root.as_slice());
         bytes.extend_from_slice(&self.proof.to_bytes());
         bytes
     }
@@ -51,55 +82,97 @@ impl StepOpening {
         let short = TraceError::BadRecord {
             what: "the opening ends early",
         };
-        let (step, rest) = bytes.split_first_chunk().ok_or(short.clone())?;
-        let (count, rest) = rest.split_first().ok_or(short.clone())?;
-        let (effects, proof) = rest
-            .split_at_checked(128 * usize::from(*count))
-            .ok_or(short)?;
+        let (prefix, rest) = bytes
+            .split_first_chunk::<GROUP_PREFIX>()
+            .ok_or(short.clone())?;
+        let (mut group, count) = StepGroup::from_prefix(prefix)?;
+        let (steps, rest) = rest
+            .split_at_checked(STEP_LEN * count)
+            .ok_or(short.clone())?;
+        group.steps = steps.as_chunks().0.iter().map(Step::from_bytes).collect();
+        let (effects, rest) = rest
+            .split_at_checked(128 * effect_count(&group))
+            .ok_or(short.clone())?;
         let effects = effects.as_chunks().0.iter().map(Effect::from_bytes);
+        let (log_root, proof) = rest.split_first_chunk().ok_or(short)?;
         Ok(Self {
-            step: Step::from_bytes(step)?,
             effects: effects.collect::<Result<_, _>>()?,
+            group,
+            log_root: B256::new(*log_root),
             proof: InclusionProof::from_bytes(proof).map_err(|_| TraceError::BadRecord {
                 what: "the proof of the opening cannot be read",
             })?,
         })
     }
+
+    /// The record of the group.
+    fn record(&self, hasher: &impl TreeHasher) -> Message {
+        let steps: Vec<RawStep> = self.group.steps.iter().map(|step| (*step).into()).collect();
+        let effects = self.effects.iter().map(Effect::to_bytes);
+        let hash = steps_hash(hasher, &steps_message(&steps), effects);
+        let prefix = self.group.prefix();
+        let header = prefix.first_chunk().copied().unwrap_or_default();
+        assemble(
+            &header,
+            &self.group.stack_hash,
+            &self.group.memory_hash,
+            &hash,
+        )
+    }
 }
 
-/// Checks that step `index` of the trace that `commitment` binds is the one opened, and that its
-/// effects are those given.
+/// The effects that the steps of a group have.
+fn effect_count(group: &StepGroup) -> usize {
+    let counts = group.steps.iter().map(|step| usize::from(step.effects));
+    counts.sum()
+}
+
+/// Checks that step `index` of the trace that `commitment` binds is in the group opened, and that the
+/// group and its effects are those given.
 ///
 /// The commitment is what a leaf's `transitionHash` was made of; the caller has checked that. Costs
-/// one hash per level and per effect. Safe on untrusted openings.
+/// one hash per level, two per effect and four more. Safe on untrusted openings.
 ///
 /// # Errors
-/// [`TraceError::NoSuchStep`] if the trace is shorter; [`TraceError::EffectMismatch`] if the effects
-/// are others; [`TraceError::Proof`] if the proof is for another trace or index, or leads
-/// elsewhere.
+/// [`TraceError::NoSuchStep`] if the trace is shorter; [`TraceError::OtherSteps`] if the group has not
+/// this step; [`TraceError::EffectMismatch`] if there are more or less effects than the steps have;
+/// [`TraceError::Proof`] if the proof is of another trace, or for another group.
 pub fn verify_step(
     profile: Profile,
     commitment: &StepsCommitment,
     index: u64,
     opening: &StepOpening,
 ) -> Result<(), TraceError> {
-    if index >= commitment.count {
-        return Err(TraceError::NoSuchStep {
-            index,
-            count: commitment.count,
-        });
+    let count = commitment.count;
+    if index >= count {
+        return Err(TraceError::NoSuchStep { index, count });
     }
-    let effects: Vec<Message> = opening.effects.iter().map(Effect::to_bytes).collect();
-    if effect_hash(&profile, &effects) != opening.step.effect_hash.0 {
+    let group = &opening.group;
+    let first = group.first_step;
+    let end = first.saturating_add(group.steps.len() as u64);
+    if !(first..end).contains(&index) || end > count || group.steps.len() > GROUP_STEPS {
+        return Err(TraceError::OtherSteps { index, first, end });
+    }
+    if effect_count(group) != opening.effects.len() {
         return Err(TraceError::EffectMismatch);
     }
+    let groups = opening.proof.leaf_count();
+    let root = steps_root(&profile, opening.log_root, groups);
+    if root != commitment.root {
+        return Err(VerifyError::RootMismatch {
+            computed: root,
+            trusted: commitment.root,
+        }
+        .into());
+    }
     let head = Head {
-        leaf_count: commitment.count,
-        root: commitment.root,
+        leaf_count: groups,
+        root: opening.log_root,
         ..Head::empty(0, profile, Scheme::StateRoot1)
     };
-    let leaf_hash = B256::new(profile.hash_leaf(&opening.step.to_bytes()));
-    Ok(opening.proof.verify(&head, TxNum(index), leaf_hash)?)
+    let leaf_hash = B256::new(profile.hash_leaf(&opening.record(&profile)));
+    let place = opening.proof.tx_num();
+    Ok(opening.proof.verify(&head, place, leaf_hash)?)
 }
 
 /// Commits to transactions, and collects the opening of one step of each.
@@ -110,9 +183,19 @@ pub(super) struct Opener<H> {
     machine: Machine<H>,
     records: Vec<Message>,
     log: TwigLog<H>,
-    found: Option<(Message, Vec<Message>)>,
+    found: Option<Found>,
     opening: Option<StepOpening>,
     ended: Vec<StepsCommitment>,
+}
+
+/// The group that has the step: its place, its record without what stands for the steps, its steps and
+/// their effects.
+#[derive(Debug)]
+struct Found {
+    place: u64,
+    prefix: [u8; GROUP_PREFIX],
+    steps: Vec<RawStep>,
+    effects: Vec<Message>,
 }
 
 impl<H: TreeHasher + Clone> Opener<H> {
@@ -120,7 +203,7 @@ impl<H: TreeHasher + Clone> Opener<H> {
         Self {
             machine: Machine::new(hasher.clone()),
             records: Vec::new(),
-            log: TwigLog::new(hasher.clone(), index),
+            log: TwigLog::new(hasher.clone()),
             found: None,
             opening: None,
             ended: Vec::new(),
@@ -132,42 +215,46 @@ impl<H: TreeHasher + Clone> Opener<H> {
     /// Appends the records `from..to` of a batch.
     fn append(&mut self, batch: &Batch, from: usize, to: usize) {
         for at in from..to {
-            let Some(record) = self.records.get(at) else {
+            let (Some(record), Some(group)) = (self.records.get(at), batch.groups.get(at)) else {
                 return;
             };
-            if self.log.count == self.index {
-                let effects = self.machine.step_effects(batch, super::raw::index(at));
-                self.found = Some((*record, effects));
+            let steps = batch.steps_of(at);
+            let end = group.number + steps.len() as u64;
+            if (group.number..end).contains(&self.index) {
+                self.log.keep_youngest();
+                self.found = Some(Found {
+                    place: self.log.count,
+                    prefix: record.first_chunk().copied().unwrap_or([0; GROUP_PREFIX]),
+                    effects: self.machine.effects_of(batch, &steps),
+                    steps: batch.steps.get(steps).unwrap_or_default().to_vec(),
+                });
             }
             self.log.push(self.hasher.hash_leaf(record));
         }
     }
 
-    /// Ends the transaction.
-    fn end(&mut self, dropped: bool) {
-        let log = core::mem::replace(&mut self.log, TwigLog::new(self.hasher.clone(), self.index));
+    /// Ends the transaction, which had `count` steps.
+    fn end(&mut self, count: u64, dropped: bool) {
+        let log = core::mem::replace(&mut self.log, TwigLog::new(self.hasher.clone()));
         let found = self.found.take();
         if dropped {
             return;
         }
         let Ok(prover) = Prover::new(&log, &self.hasher, log.count);
+        let log_root = prover.root();
         self.ended.push(StepsCommitment {
-            root: if log.count == 0 {
-                B256::ZERO
-            } else {
-                prover.root()
-            },
-            count: log.count,
+            root: steps_root(&self.hasher, log_root, log.count),
+            count,
         });
-        self.opening = found.and_then(|(record, effects)| {
+        self.opening = found.and_then(|found| {
+            let (mut group, _) = StepGroup::from_prefix(&found.prefix).ok()?;
+            group.steps = found.steps.into_iter().map(Step::from).collect();
+            let effects = found.effects.iter().map(Effect::from_bytes);
             Some(StepOpening {
-                step: Step::from_bytes(&record).ok()?,
-                effects: effects
-                    .iter()
-                    .map(Effect::from_bytes)
-                    .collect::<Result<_, _>>()
-                    .ok()?,
-                proof: prover.inclusion(TxNum(self.index)).ok()?,
+                group,
+                effects: effects.collect::<Result<_, _>>().ok()?,
+                log_root,
+                proof: prover.inclusion(TxNum(found.place)).ok()?,
             })
         });
     }
@@ -181,11 +268,11 @@ impl<H: TreeHasher + Clone + core::fmt::Debug + Send> Sink for Opener<H> {
         let mut from = 0;
         let ends = core::mem::take(&mut batch.ends);
         for end in &ends {
-            self.append(&batch, from, end.step as usize);
-            self.end(end.dropped);
-            from = end.step as usize;
+            self.append(&batch, from, end.group as usize);
+            self.end(end.count, end.dropped);
+            from = end.group as usize;
         }
-        self.append(&batch, from, batch.steps.len());
+        self.append(&batch, from, batch.groups.len());
         batch.clear();
         Ok(batch)
     }
@@ -208,28 +295,33 @@ impl<H: TreeHasher + Clone + core::fmt::Debug + Send> Sink for Opener<H> {
 }
 
 /// A log that keeps what one proof needs: the roots of all complete twigs, and the leaf hashes of
-/// two, that of the step and the youngest.
+/// two, that of the step's group and the youngest.
 #[derive(Debug)]
 struct TwigLog<H> {
     hasher: H,
     count: u64,
     roots: Vec<Digest>,
-    /// The twig of the step, once it is complete.
+    /// The twig of the step's group, once it is complete.
     kept: Vec<Digest>,
-    kept_twig: u64,
+    kept_twig: Option<usize>,
     youngest: Vec<Digest>,
 }
 
 impl<H: TreeHasher> TwigLog<H> {
-    fn new(hasher: H, index: u64) -> Self {
+    fn new(hasher: H) -> Self {
         Self {
             hasher,
             count: 0,
             roots: Vec::new(),
             kept: Vec::new(),
-            kept_twig: index / TWIG_LEAVES,
+            kept_twig: None,
             youngest: Vec::new(),
         }
+    }
+
+    /// Keeps the twig that the next leaf hash is in.
+    fn keep_youngest(&mut self) {
+        self.kept_twig = Some(self.roots.len());
     }
 
     fn push(&mut self, leaf_hash: Digest) {
@@ -237,7 +329,7 @@ impl<H: TreeHasher> TwigLog<H> {
         self.count += 1;
         if self.youngest.len() as u64 == TWIG_LEAVES {
             let twig = core::mem::take(&mut self.youngest);
-            if self.roots.len() as u64 == self.kept_twig {
+            if self.kept_twig == Some(self.roots.len()) {
                 self.kept.clone_from(&twig);
             }
             self.roots.push(self.root_of(twig, 0));

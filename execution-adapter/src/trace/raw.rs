@@ -7,20 +7,35 @@
 use super::layout::Message;
 use alloc::vec::Vec;
 use alloy_primitives::U256;
+use core::ops::Range;
 
-/// The captured fields of a step, before the opcode but for `gas_cost`.
+/// The captured fields of a step, before the opcode but for `effects`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RawStep {
     pub(super) gas_remaining: u64,
-    pub(super) gas_cost: u64,
     pub(super) pc: u32,
+    pub(super) stack_height: u16,
+    pub(super) opcode: u8,
+    /// How many of [`Batch::effects`] it has.
+    pub(super) effects: u8,
+}
+
+/// Steps whose machine state is committed to once, before the first of them. They are up to the
+/// first step of the next group.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RawGroup {
+    /// Number of the first step in the transaction.
+    pub(super) number: u64,
+    /// Gas cost of the last step.
+    pub(super) last_cost: u64,
+    /// The first step, by index in the batch.
+    pub(super) step: u32,
+    /// Before the first step.
     pub(super) memory_words: u32,
     pub(super) depth: u16,
-    pub(super) stack_height: u16,
     /// How many items from the top are in [`Batch::items`], since they may have changed since the
-    /// step before this one in the same frame.
+    /// group before this one in the same frame.
     pub(super) pushed: u16,
-    pub(super) opcode: u8,
 }
 
 /// Words of memory that may have changed before a step, whole words.
@@ -39,8 +54,9 @@ pub(super) enum Fill {
     Nothing,
     /// The hash of the next so many of [`Batch::bytes`].
     BytesHash(u32),
-    /// The place of a long call input in the memory before the step: offset and length.
-    LongInput(u64, u64),
+    /// The place of a long call input in the memory before the step: offset and length, and the size
+    /// of that memory in words.
+    LongInput(u64, u64, u32),
 }
 
 /// An effect of the step before it.
@@ -74,10 +90,15 @@ pub(super) struct RawReturn {
     pub(super) effect: Option<u32>,
 }
 
-/// A transaction ended before the step with this index.
+/// A transaction ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RawEnd {
+    /// Before the step with this index.
     pub(super) step: u32,
+    /// And before the group with this index.
+    pub(super) group: u32,
+    /// Steps that it had.
+    pub(super) count: u64,
     /// Whether its steps are to be forgotten.
     pub(super) dropped: bool,
 }
@@ -86,6 +107,7 @@ pub(super) struct RawEnd {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) steps: Vec<RawStep>,
+    pub(super) groups: Vec<RawGroup>,
     pub(super) items: Vec<U256>,
     pub(super) writes: Vec<RawWrite>,
     pub(super) words: Vec<[u8; 32]>,
@@ -103,6 +125,7 @@ impl Batch {
     pub(super) fn clear(&mut self) {
         let Self {
             steps,
+            groups,
             items,
             writes,
             words,
@@ -114,6 +137,7 @@ impl Batch {
             refunds,
         } = self;
         steps.clear();
+        groups.clear();
         items.clear();
         writes.clear();
         words.clear();
@@ -135,9 +159,17 @@ impl Batch {
         index(self.steps.len())
     }
 
+    /// The steps of the group with this index.
+    pub(super) fn steps_of(&self, group: usize) -> Range<usize> {
+        let first = |group: usize| self.groups.get(group).map(|group| group.step as usize);
+        let from = first(group).unwrap_or(self.steps.len());
+        from..first(group + 1).unwrap_or(self.steps.len())
+    }
+
     /// Bytes of events, for the limit.
     pub(super) fn weight(&self) -> u64 {
-        let bytes = 32 * self.steps.len()
+        let bytes = 16 * self.steps.len()
+            + 32 * self.groups.len()
             + 32 * self.items.len()
             + 32 * self.words.len()
             + self.bytes.len()

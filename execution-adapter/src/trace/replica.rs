@@ -1,8 +1,9 @@
-//! Whole stacks and memories again, from the events: for what wants to see them as they are.
+//! Whole stacks and memories again, from the events: for what wants to see them as they are. The
+//! events are those of [`Recorder::of_each_step`](super::capture::Recorder::of_each_step).
 
 #[cfg(feature = "engine")]
 use super::layout::Message;
-use super::raw::{Batch, Fill, RawEffect, RawStep};
+use super::raw::{Batch, Fill, RawEffect, RawGroup, RawStep};
 use alloc::vec::Vec;
 use alloy_primitives::U256;
 use core::ops::Range;
@@ -23,6 +24,8 @@ pub(super) struct Frame {
 #[derive(Debug)]
 pub(super) struct Seen<'a> {
     pub(super) step: &'a RawStep,
+    /// The group that it is.
+    pub(super) group: &'a RawGroup,
     pub(super) frame: &'a mut Frame,
     #[cfg_attr(
         not(feature = "engine"),
@@ -90,15 +93,17 @@ impl Replica {
                 self.frames.truncate(parents);
                 self.frames.push(Frame::default());
             }
-            let Some(step) = batch.steps.get(at as usize) else {
+            let step = batch.steps.get(at as usize);
+            let (Some(step), Some(group)) = (step, batch.groups.get(at as usize)) else {
                 break;
             };
-            self.frames.truncate(usize::from(step.depth));
+            debug_assert_eq!(group.step, at, "each step is a group");
+            self.frames.truncate(usize::from(group.depth));
             let Some(frame) = self.frames.last_mut() else {
                 continue;
             };
-            frame.take_items(step, &mut items);
-            frame.resize(step);
+            frame.take_items(step, group, &mut items);
+            frame.resize(group);
             while let Some(write) = writes.next_if(|write| write.step == at) {
                 let (these, rest) = words
                     .split_at_checked(write.words as usize)
@@ -109,6 +114,7 @@ impl Replica {
             let range = range_of(&effects, &mut effect, at);
             see(Event::Step(Seen {
                 step,
+                group,
                 frame,
                 refund: batch.refunds.get(at as usize).copied().unwrap_or_default(),
                 effects: effects.get(range).unwrap_or_default(),
@@ -118,8 +124,8 @@ impl Replica {
 }
 
 impl Frame {
-    fn take_items(&mut self, step: &RawStep, items: &mut &[U256]) {
-        let pushed = usize::from(step.pushed);
+    fn take_items(&mut self, step: &RawStep, group: &RawGroup, items: &mut &[U256]) {
+        let pushed = usize::from(group.pushed);
         let kept = usize::from(step.stack_height).saturating_sub(pushed);
         let (these, rest) = items.split_at_checked(pushed).unwrap_or_default();
         *items = rest;
@@ -127,8 +133,8 @@ impl Frame {
         self.stack.extend_from_slice(these);
     }
 
-    fn resize(&mut self, step: &RawStep) {
-        let size = 32 * step.memory_words as usize;
+    fn resize(&mut self, group: &RawGroup) {
+        let size = 32 * group.memory_words as usize;
         if self.memory.len() != size {
             self.memory.resize(size, 0);
             self.memory_version += 1;

@@ -1,9 +1,11 @@
-//! The log of a transaction's steps: records in, commitments out.
+//! The log of a transaction's step groups: records in, commitments out.
 
 use super::layout::Message;
+use super::layout::tag::STEPS_ROOT_NODE;
 use super::raw::{Batch, RawEnd};
 use crate::transition::StepsCommitment;
 use alloc::vec::Vec;
+use alloy_primitives::{B256, U256};
 use qmtree_proofs::{Digest, Frontier, TreeHasher};
 
 /// Appends records to the log of the transaction under way.
@@ -23,7 +25,7 @@ impl<H: TreeHasher + Clone> StepLog<H> {
         }
     }
 
-    /// Appends the records, and hands over the commitment of each transaction that ended.
+    /// Appends the records of groups, and hands over the commitment of each transaction that ended.
     pub(super) fn append(
         &mut self,
         records: &[Message],
@@ -37,20 +39,29 @@ impl<H: TreeHasher + Clone> StepLog<H> {
         let mut appended = 0;
         for end in ends {
             let (these, later) = rest
-                .split_at_checked(end.step as usize - appended)
+                .split_at_checked(end.group as usize - appended)
                 .unwrap_or_default();
             self.log.append(these);
             let log = core::mem::replace(&mut self.log, Frontier::new(self.hasher.clone()));
             if !end.dropped {
                 ended(StepsCommitment {
-                    root: log.root(),
-                    count: log.leaf_count(),
+                    root: steps_root(&self.hasher, log.root(), log.leaf_count()),
+                    count: end.count,
                 });
             }
-            (rest, appended) = (later, end.step as usize);
+            (rest, appended) = (later, end.group as usize);
         }
         self.log.append(rest);
     }
+}
+
+/// What a transition commits to: the root of the log of `groups` groups, and their number.
+pub(super) fn steps_root(hasher: &impl TreeHasher, log_root: B256, groups: u64) -> B256 {
+    if groups == 0 {
+        return B256::ZERO;
+    }
+    let count = B256::from(U256::from(groups));
+    B256::new(hasher.hash_node(STEPS_ROOT_NODE, &log_root.0, &count.0))
 }
 
 /// Where batches go.

@@ -6,7 +6,6 @@ use super::flat::Flat;
 use super::inline::Inline;
 use super::limits::TraceOptions;
 use super::open::{Opener, StepOpening};
-use super::raw::RawEnd;
 use super::steps::Sink;
 use crate::transition::{StepsCommitment, TraceMode};
 use alloc::boxed::Box;
@@ -70,10 +69,14 @@ impl Tracer {
     }
 
     pub(super) fn with_sink(options: TraceOptions, sink: Box<dyn Sink>) -> Self {
-        let whole_inputs = options.mode == TraceMode::Flat;
+        let mut recorder = Recorder::new();
+        if options.mode == TraceMode::Flat {
+            recorder = Recorder::of_each_step();
+            recorder.whole_inputs = true;
+        }
         Self {
             options,
-            recorder: Recorder::new(whole_inputs, false),
+            recorder,
             recording: false,
             begun: false,
             failed: None,
@@ -85,9 +88,10 @@ impl Tracer {
         }
     }
 
-    /// Records refund counters as well, for sinks that print them.
+    /// Records the machine before each step, and refund counters, for sinks that print them.
     #[cfg(feature = "engine")]
-    pub(super) fn with_refunds(mut self) -> Self {
+    pub(super) fn of_each_step(mut self) -> Self {
+        self.recorder = Recorder::of_each_step();
         self.recorder.refunds = true;
         self
     }
@@ -146,8 +150,7 @@ impl Tracer {
     fn leave(&mut self, dropped: bool) {
         self.begun = false;
         self.recording = false;
-        let step = self.recorder.batch.next_step();
-        self.recorder.batch.ends.push(RawEnd { step, dropped });
+        self.recorder.end(dropped);
         self.pending += usize::from(!dropped);
     }
 
@@ -268,7 +271,8 @@ impl<CTX: ContextTr<Journal: JournalExt>> Inspector<CTX, EthInterpreter> for Tra
     #[inline]
     fn step(&mut self, interp: &mut Interpreter<EthInterpreter>, context: &mut CTX) {
         if self.recording {
-            if self.batch_is_full() {
+            // A group is never cut in two by a batch.
+            if self.recorder.group_is_over() && self.batch_is_full() {
                 self.next_batch();
             }
             self.recorder.step(interp, context);

@@ -411,7 +411,6 @@ fn blocks_that_cannot_be_are_refused() {
     }
 }
 
-/// Uses whatever opens in every way there is.
 /// Asks a segment everything there is to ask; what it answers is the business of other tests, here
 /// nothing may panic.
 fn use_all(segment: &Segment) {

@@ -17,12 +17,28 @@ fn a_false_opening_is_refused() {
     let no_step = TraceError::NoSuchStep { index: 7, count: 7 };
     assert_eq!(verify_step(profile, &commitment, 7, &good), Err(no_step));
     assert_eq!(open(&world, profile, 7, &commitment), None);
-    assert!(verify_step(profile, &commitment, 1, &good).is_err());
     assert!(verify_step(Profile::Blake3, &commitment, 2, &good).is_err());
     let mut other = good.clone();
     other.effects.clear();
     let result = verify_step(profile, &commitment, 2, &other);
     assert_eq!(result, Err(TraceError::EffectMismatch));
+    // All seven steps are one group: none but these is in it.
+    let longer = StepsCommitment {
+        count: 8,
+        ..commitment
+    };
+    let others = TraceError::OtherSteps {
+        index: 7,
+        first: 0,
+        end: 7,
+    };
+    assert_eq!(verify_step(profile, &longer, 7, &good), Err(others));
+    let shorter = StepsCommitment {
+        count: 6,
+        ..commitment
+    };
+    assert!(verify_step(profile, &shorter, 2, &good).is_err());
+    assert_eq!(good.step(7), None);
     let bytes = good.to_bytes();
     for at in 0..bytes.len() {
         let mut bytes = bytes.clone();
@@ -40,12 +56,21 @@ fn a_false_opening_is_refused() {
 #[test]
 fn openings_across_twigs() {
     let program = [vec![op::JUMPDEST], push(0), vec![op::JUMP]].concat();
-    let world = World::new(program).with_tx(|tx| tx.gas_limit = 61_000);
+    let world = World::new(program).with_tx(|tx| tx.gas_limit = 300_000);
     let profile = Profile::Blake3;
     let commitment = trace(&world, Tracer::inline(options(profile), profile)).unwrap();
-    assert!(commitment.count > 3 * 2048, "{commitment:?}");
-    for index in [0, 2047, 2048, 4095, 4096, commitment.count - 1] {
+    assert!(commitment.count > 8 * 3 * 2048, "{commitment:?}");
+    let twig = 8 * 2048;
+    for index in [
+        0,
+        twig - 1,
+        twig,
+        2 * twig - 1,
+        2 * twig,
+        commitment.count - 1,
+    ] {
         let opening = open(&world, profile, index, &commitment).unwrap();
         verify_step(profile, &commitment, index, &opening).unwrap();
+        assert!(opening.proof.siblings().len() <= 20, "{index}");
     }
 }

@@ -1,7 +1,7 @@
 //! The trace commitment by its definition: at each step the whole stack and the whole memory are
 //! hashed again, and all records are kept. Shares no code with the tracer but the record types.
 
-use crate::trace::{Change, Effect, Step};
+use crate::trace::{Change, Effect, Step, StepGroup};
 use crate::transition::StepsCommitment;
 use alloy_primitives::{Address, B256, Log, U256, keccak256};
 use alloy_rlp::Encodable;
@@ -19,10 +19,21 @@ use revm::interpreter::{
 use std::vec;
 use std::vec::Vec;
 
+/// A step, and the machine before it.
+#[derive(Clone, Debug)]
+pub(crate) struct Whole {
+    pub(crate) step: Step,
+    pub(crate) gas_cost: u64,
+    pub(crate) depth: u16,
+    memory_words: u32,
+    stack_hash: B256,
+    memory_hash: B256,
+}
+
 #[derive(Debug)]
 pub(crate) struct Oracle {
     profile: Profile,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<Whole>,
     pub(crate) effects: Vec<Vec<Effect>>,
     /// Of each step: hash of the upper 16 items, hash of the memory, hash of the last call's input.
     flat: Vec<(B256, B256, B256)>,
@@ -49,21 +60,80 @@ impl Oracle {
         }
     }
 
-    pub(crate) fn commitment(&mut self) -> StepsCommitment {
+    pub(crate) fn commitment(&self) -> StepsCommitment {
+        let groups = self.groups();
         let mut log = Frontier::new(self.profile);
-        for (step, effects) in self.steps.iter_mut().zip(&self.effects) {
-            let mut hashes = effects
-                .iter()
-                .map(|effect| self.profile.hash_leaf(&effect.to_bytes()));
-            let first = hashes.next().unwrap_or_default();
-            let hash = hashes.fold(first, |a, b| self.profile.hash_node(0x93, &a, &b));
-            step.effect_hash = B256::new(hash);
-            log.append(&[self.profile.hash_leaf(&step.to_bytes())]);
+        for (group, effects) in &groups {
+            log.append(&[self.profile.hash_leaf(&self.record(group, effects))]);
         }
+        let mut count = [0; 32];
+        count[24..].copy_from_slice(&log.leaf_count().to_be_bytes());
+        let root = self.profile.hash_node(0x95, &log.root().0, &count);
         StepsCommitment {
-            root: log.root(),
-            count: log.leaf_count(),
+            root: B256::new(if groups.is_empty() { [0; 32] } else { root }),
+            count: self.steps.len() as u64,
         }
+    }
+
+    /// The groups, with the effects of their steps.
+    pub(crate) fn groups(&self) -> Vec<(StepGroup, Vec<Effect>)> {
+        let mut groups: Vec<(StepGroup, Vec<Effect>)> = Vec::new();
+        let mut over = true;
+        for ((whole, effects), number) in self.steps.iter().zip(&self.effects).zip(0..) {
+            if over {
+                let group = StepGroup {
+                    depth: whole.depth,
+                    memory_words: whole.memory_words,
+                    first_step: number,
+                    last_gas_cost: 0,
+                    stack_hash: whole.stack_hash,
+                    memory_hash: whole.memory_hash,
+                    steps: Vec::new(),
+                };
+                groups.push((group, Vec::new()));
+            }
+            let (group, of_group) = groups.last_mut().unwrap();
+            group.steps.push(Step {
+                effects: effects.len() as u8,
+                ..whole.step
+            });
+            group.last_gas_cost = whole.gas_cost;
+            of_group.extend_from_slice(effects);
+            let ends = |effect: &Effect| {
+                matches!(
+                    effect,
+                    Effect::Call { .. } | Effect::Create { .. } | Effect::End { .. }
+                )
+            };
+            over = group.steps.len() == 8 || effects.iter().any(ends);
+        }
+        groups
+    }
+
+    fn record(&self, group: &StepGroup, effects: &[Effect]) -> [u8; 128] {
+        let mut steps = Vec::new();
+        for step in &group.steps {
+            steps.extend_from_slice(&step.pc.to_be_bytes());
+            steps.extend_from_slice(&[step.opcode, step.effects]);
+            steps.extend_from_slice(&step.stack_height.to_be_bytes());
+            steps.extend_from_slice(&step.gas_remaining.to_be_bytes());
+        }
+        steps.resize(128, 0);
+        let mut hash = self.profile.hash_leaf(steps.as_slice().try_into().unwrap());
+        for effect in effects {
+            let effect = self.profile.hash_leaf(&effect.to_bytes());
+            hash = self.profile.hash_node(0x93, &hash, &effect);
+        }
+        let mut record = vec![10, group.steps.len() as u8];
+        record.extend_from_slice(&group.depth.to_be_bytes());
+        record.extend_from_slice(&group.memory_words.to_be_bytes());
+        record.extend_from_slice(&group.first_step.to_be_bytes());
+        record.extend_from_slice(&group.last_gas_cost.to_be_bytes());
+        record.resize(32, 0);
+        record.extend_from_slice(group.stack_hash.as_slice());
+        record.extend_from_slice(group.memory_hash.as_slice());
+        record.extend_from_slice(&hash);
+        record.try_into().unwrap()
     }
 
     /// The commitment of mode `flat`.
@@ -84,7 +154,7 @@ impl Oracle {
             list
         };
         let mut steps = Vec::new();
-        for ((step, effects), flat) in self.steps.iter().zip(&self.effects).zip(&self.flat) {
+        for ((whole, effects), flat) in self.steps.iter().zip(&self.effects).zip(&self.flat) {
             let (mut change, mut call) = (vec![], vec![]);
             for effect in effects {
                 match effect {
@@ -118,10 +188,11 @@ impl Oracle {
                 pc,
                 opcode,
                 gas_remaining,
-                gas_cost,
-                depth,
                 ..
-            } = step;
+            } = &whole.step;
+            let Whole {
+                gas_cost, depth, ..
+            } = whole;
             let mut step = item(&[pc, opcode, gas_remaining, gas_cost, &flat.0, &flat.1, depth]);
             step.extend(list(change));
             step.extend(list(call));
@@ -223,17 +294,19 @@ impl<CTX: ContextTr<Journal: JournalExt>> Inspector<CTX, EthInterpreter> for Ora
         let returned = self.bytes_hash(&interp.return_data.0);
         let memory_root = self.memory_root(&interp.memory.slice(0..size));
         let opcode = interp.bytecode.opcode();
-        self.steps.push(Step {
+        self.steps.push(Whole {
+            step: Step {
+                pc: interp.bytecode.pc() as u32,
+                opcode,
+                stack_height: stack.len() as u16,
+                gas_remaining: interp.gas.remaining(),
+                effects: 0,
+            },
+            gas_cost: 0,
             depth: self.frames.len() as u16,
-            pc: interp.bytecode.pc() as u32,
-            opcode,
-            stack_height: stack.len() as u16,
             memory_words: (size / 32) as u32,
-            gas_remaining: interp.gas.remaining(),
             stack_hash: B256::new(stack_hash),
             memory_hash: B256::new(self.profile.hash_node(0x91, &memory_root, &returned.0)),
-            gas_cost: 0,
-            effect_hash: B256::ZERO,
         });
         self.effects.push(Vec::new());
         let upper = stack.iter().rev().take(16).rev();
@@ -278,9 +351,10 @@ impl<CTX: ContextTr<Journal: JournalExt>> Inspector<CTX, EthInterpreter> for Ora
                 .instruction_result()
                 .is_some_and(|result| result.is_halt())
         });
-        step.gas_cost = step.gas_remaining - interp.gas.remaining().min(step.gas_remaining);
+        let before = step.step.gas_remaining;
+        step.gas_cost = before - interp.gas.remaining().min(before);
         if halted {
-            step.gas_cost = step.gas_remaining;
+            step.gas_cost = before;
         } else if let Some((transient, change)) = self.store.take() {
             self.effect(if transient {
                 Effect::Transient(change)

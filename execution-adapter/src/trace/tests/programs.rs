@@ -21,7 +21,7 @@ fn an_empty_account_has_no_steps() {
     let world = World::new(Bytes::new());
     assert_eq!(check(&world).commitment(), StepsCommitment::default());
     let precompile = world.with_tx(|tx| tx.kind = TxKind::Call(Address::with_last_byte(2)));
-    assert_eq!(check(&precompile).steps, []);
+    assert!(check(&precompile).steps.is_empty());
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn every_way_to_halt() {
         let last = oracle.steps.last().unwrap();
         let halted = program.last() != Some(&op::REVERT);
         assert_eq!(
-            last.gas_cost == last.gas_remaining,
+            last.gas_cost == last.step.gas_remaining,
             halted,
             "{}",
             hex::encode(program)
