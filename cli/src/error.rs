@@ -128,6 +128,12 @@ pub(crate) enum CliError {
     /// Blocks that are not in the files.
     #[error("the files do not have all blocks from {} to {}", blocks.start(), blocks.end())]
     NoBlocks { blocks: RangeInclusive<u64> },
+    /// A block that was given with its state, and not executed.
+    #[error(
+        "block {block} has no witness: its state was given, by a genesis or a block file, and nothing was \
+         executed; witnesses begin with block {}, transaction number {next}", block.saturating_add(1)
+    )]
+    GivenBlock { block: u64, next: TxNum },
     /// A witness that could not be made.
     #[error("{path}", path = path.display())]
     Record {

@@ -355,16 +355,26 @@ fn workers_that_are_none_are_named() {
     run(&["--backend", "process", "--worker", "/bin/true"])
         .exits(2)
         .says("ended without an answer");
-    run(&[
-        "--backend",
-        "process",
-        "--worker",
-        "/bin/echo",
-        "--worker-arg",
-        "hello",
-    ])
-    .exits(2)
-    .says("the worker's answer is none");
+    // It says what it is told.
+    run(&["--backend", "process", "--worker", "/bin/cat"])
+        .exits(2)
+        .says("the worker's answer is none");
+    // One that says nothing has as long as the proof has.
+    let mute = ["--worker", "/bin/sleep", "--worker-arg", "600"];
+    let limits: [(&[&str], &str); 5] = [
+        (&["--timeout", "1"], "not done after 1000 ms"),
+        (&["--timeout", "0"], "nothing is done in no time"),
+        (&["--timeout", "soon"], "expected a number of seconds"),
+        (
+            &["--worker-memory", "0"],
+            "a worker without memory cannot start",
+        ),
+        (&["--worker-memory", "much"], "expected a number of MiB"),
+    ];
+    for (limit, text) in limits {
+        let args = [&["--backend", "process"], &mute[..], limit].concat();
+        run(&args).exits(2).says(text);
+    }
     run(&["--backend", "exec", "--format", "groth16"])
         .exits(2)
         .says("does not support");
@@ -411,7 +421,7 @@ fn the_input_of_a_program_can_be_written() {
     let shown = replay(&space, &args, &files);
     assert_eq!(shown["publicInputs"]["programId"], id);
     let input = space.read("input.bin");
-    assert_eq!(input[..5], *b"QMRI\x01");
+    assert_eq!(input[..5], *b"QMRI\x02");
     let small = replay(&space, &[], &files);
     assert_ne!(
         small["publicInputs"]["statement"],

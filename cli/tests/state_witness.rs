@@ -60,7 +60,16 @@ fn a_range_is_exported_inspected_and_verified() {
     let given = [
         "witness", "export", "--db", "db", "--tx-num", "0", "-o", "x", &chain,
     ];
-    space.run(&[&given[..], &genesis].concat()).exits(2);
+    let nothing = "block 0 has no witness: its state was given, by a genesis or a block file, and nothing \
+                   was executed; witnesses begin with block 1, transaction number 1";
+    let refused = space.run(&[&given[..], &genesis].concat());
+    refused.exits(2).says(nothing);
+    // Of leaves around it those that were executed are taken.
+    let around = [
+        "witness", "export", "--db", "db", "--tx-num", "0..1", "-o", "1.qmw", &chain,
+    ];
+    let said = space.ok(&[&around[..], &genesis].concat()).out;
+    assert!(said.starts_with("1 blocks, "), "{said}");
 
     let said = space.ok(&["witness", "inspect", "range.qmw"]).out;
     assert!(

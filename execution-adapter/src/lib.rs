@@ -18,6 +18,7 @@ mod memory_state;
 mod mpt;
 mod one_tx;
 mod outcome;
+mod program;
 mod range;
 mod recorder;
 mod roots;
@@ -51,6 +52,7 @@ pub use mpt::{
     AccountChange, AccountFields, NodeSet, SparseState, Trie, TrieError, TrieFault, TrieName,
 };
 pub use one_tx::OneTx;
+pub use program::{ProgramInput, ProgramInputError, execute_program};
 pub use range::{
     PROGRAM_VERSION, RangeBlock, RangeError, RangeInput, RangeInputError, RangeOutput,
     execute_range, execute_range_bytes,

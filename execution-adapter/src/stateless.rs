@@ -3,6 +3,7 @@
 use crate::block::{BlockError, EthBlock, recover_senders};
 use crate::chain::ChainSpec;
 use crate::execute::{BlockInput, ExecuteError, TracerFor, execute_block};
+use crate::header_rules::check_header;
 use crate::leaf::{LeafParts, PreStateHash, ReadSet, RuleError};
 use crate::limits::{LimitError, check_block};
 use crate::trace::TraceError;
@@ -84,6 +85,9 @@ pub enum StatelessError {
 /// Executes a block from a witness, checks every field of its header that follows from execution,
 /// the state root included, and makes its leaves.
 ///
+/// Where the witness has the parent's header, what a header has to be behind it is checked as well
+/// ([`check_header`](crate::check_header)).
+///
 /// This is what a zkVM guest runs: without `std`, threads, files or clock. Senders are recovered
 /// from the signatures here, since nobody else's word counts.
 ///
@@ -102,12 +106,28 @@ where
         witness,
         claims,
     } = input;
-    let header = &block.header;
     check_block(block)?;
-    let database = WitnessDb::new(header, witness, claims)?;
+    let database = WitnessDb::new(&block.header, witness, claims)?;
+    execute_from(chain, block, database, tracer)
+}
+
+/// The same from a witness that was looked through. The limits on the block were checked.
+pub(crate) fn execute_from<T>(
+    chain: &ChainSpec,
+    block: &EthBlock,
+    database: WitnessDb,
+    tracer: T,
+) -> Result<(StatelessOutput, T), StatelessError>
+where
+    T: TracerFor<WitnessDb>,
+{
+    let header = &block.header;
     let pre_state = database.pre_state();
     let failure = database.failure();
     check_body(block, true)?;
+    if let Some(parent) = database.parent() {
+        check_header(chain, header, parent)?;
+    }
     let senders = recover_senders(block)?;
     let execution = BlockInput {
         chain,

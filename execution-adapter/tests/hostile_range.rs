@@ -9,14 +9,16 @@
     reason = "a test that fails may panic"
 )]
 
-use alloy_consensus::{Signed, TxEnvelope, TxLegacy};
+mod common;
+
+use alloy_consensus::{Header, Signed, TxEnvelope, TxLegacy};
 use alloy_primitives::{B256, Bytes, Signature};
 use qmtree_execution_adapter::engine::{ChainGenesis, WitnessedBlock, read_witness_file};
 use qmtree_execution_adapter::{
-    EthBlock, ExecutionWitness, LimitError, MAX_BLOCK_GAS, MAX_RANGE_GAS, NoTracer,
-    PROGRAM_VERSION, RangeBlock, RangeError, RangeInput, SYSTEM_GAS, StateBlock, StateWitness,
-    StateWitnessError, StatelessError, StatelessInput, TraceMode, execute_range,
-    execute_range_bytes, execute_state_witness_bytes, execute_stateless,
+    Claims, EthBlock, ExecutionWitness, Field, LimitError, MAX_BLOCK_GAS, MAX_RANGE_GAS, NoTracer,
+    PROGRAM_VERSION, RangeBlock, RangeError, RangeInput, RangeInputError, SYSTEM_GAS, StateBlock,
+    StateBlockError, StateWitness, StateWitnessError, StatelessError, StatelessInput, TraceMode,
+    execute_range, execute_range_bytes, execute_state_witness_bytes, execute_stateless,
 };
 use qmtree_proofs::state::MemoryStateLog;
 use qmtree_proofs::statement::{LogEdge, Program, PublicInputs, StatementError};
@@ -97,7 +99,7 @@ fn state_witness(input: &RangeInput) -> StateWitness {
     StateWitness {
         chain: input.chain.clone(),
         edge: LogEdge::new(head, B256::ZERO, Vec::new()).unwrap(),
-        program: program(),
+        program: input.program,
         mode: input.mode,
         extract,
         blocks: input
@@ -218,6 +220,161 @@ fn blocks_that_do_not_follow_are_refused_before_the_first_is_executed() {
     ));
 }
 
+/// A change to a header, and the field that it is refused for.
+type Forgery = (Field, fn(&mut Header));
+
+const FORGERIES: [Forgery; 5] = [
+    (Field::Timestamp, |header| header.timestamp = 0),
+    (Field::GasLimit, |header| {
+        header.gas_limit += header.gas_limit / 128
+    }),
+    (Field::GasLimit, |header| header.gas_limit = 4_999),
+    (Field::BaseFee, |header| {
+        header.base_fee_per_gas = header.base_fee_per_gas.map(|fee| fee + 1);
+    }),
+    (Field::ExcessBlobGas, |header| {
+        header.excess_blob_gas = header.excess_blob_gas.map(|excess| excess + 1);
+    }),
+];
+
+#[test]
+fn headers_that_break_a_rule_are_refused_before_the_first_block_is_executed() {
+    let expected = expected();
+    for (field, forge) in FORGERIES {
+        for block in [1, 2] {
+            // What comes behind it would not name its hash.
+            let mut input = bare();
+            input.blocks.truncate(block + 1);
+            forge(&mut input.blocks[block].block.header);
+            let forged = 207 + block as u64;
+            let RangeError::Block { number, source } = run(&input) else {
+                panic!("{field:?}: not a block")
+            };
+            assert!(
+                matches!(&*source, StatelessError::Mismatch(found) if found.field == field),
+                "{source}"
+            );
+            assert_eq!(number, forged);
+            let error = run_state(&state_witness(&input));
+            assert!(error.is_invalid_block());
+            let StateWitnessError::Block { number, source } = error else {
+                panic!("{error}")
+            };
+            assert!(
+                matches!(&*source, StateBlockError::Mismatch(found) if found.field == field),
+                "{source}"
+            );
+            assert_eq!(number, forged);
+            // Who knows the public inputs finds another block there.
+            let error = input.check_for(&expected).unwrap_err();
+            assert!(matches!(error, RangeError::Statement(_)), "{error}");
+        }
+        // The first block, whose parent's header is in its witness.
+        let mut input = good();
+        input.blocks.truncate(1);
+        forge(&mut input.blocks[0].block.header);
+        let error = run(&input);
+        assert!(error.is_invalid_block());
+        assert!(
+            matches!(&error, RangeError::Block { number: 207, source }
+                if matches!(&**source, StatelessError::Mismatch(found) if found.field == field)),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn input_for_rules_of_another_version_is_refused() {
+    for version in [PROGRAM_VERSION - 1, PROGRAM_VERSION + 1] {
+        let mut input = good();
+        input.program.version = version;
+        let wrong = StatementError::Number {
+            field: "the version of the program",
+            found: version.into(),
+            expected: PROGRAM_VERSION.into(),
+        };
+        assert!(matches!(run(&input), RangeError::Statement(error) if error == wrong));
+        let error = run_state(&state_witness(&input));
+        assert!(matches!(error, StateWitnessError::Statement(error) if error == wrong));
+    }
+}
+
+/// Empty blocks behind a genesis without accounts, each with this witness.
+fn empty_blocks(count: usize, witness: &ExecutionWitness) -> RangeInput {
+    let ChainGenesis {
+        chain,
+        mut state,
+        header,
+    } = common::genesis(common::SHANGHAI);
+    let mut parent = header.clone();
+    let mut blocks = Vec::new();
+    for _ in 0..count {
+        let mut block = common::block(&parent, Vec::new());
+        state = common::seal(&chain, &mut block, state);
+        parent = block.header.clone();
+        blocks.push(RangeBlock {
+            block,
+            witness: witness.clone(),
+            claims: Claims::default(),
+        });
+    }
+    blocks[0].witness.headers = vec![alloy_rlp::encode(&header).into()];
+    RangeInput {
+        edge: LogEdge::empty(chain.chain_id(), Profile::Keccak256, Scheme::ReadSet1),
+        chain,
+        program: program(),
+        mode: TraceMode::Outcome,
+        blocks,
+    }
+}
+
+/// 64 MiB that nobody needs, listed by 400 blocks. If each block hashed what it lists, that would
+/// be 26 GB.
+#[test]
+fn what_many_blocks_list_is_hashed_once() {
+    let item = |number: u32| {
+        let mut item = vec![0xb8; 128 << 10];
+        item[..4].copy_from_slice(&number.to_be_bytes());
+        Bytes::from(item)
+    };
+    let items: Vec<Bytes> = (0..512).map(item).collect();
+    let (state, codes) = items.split_at(256);
+    let witness = ExecutionWitness {
+        state: state.to_vec(),
+        codes: codes.to_vec(),
+        ..ExecutionWitness::default()
+    };
+    let input = empty_blocks(400, &witness);
+    let bytes = Bytes::from(input.to_bytes());
+    assert!(bytes.len() < 70 << 20);
+    let output = execute_range_bytes(&bytes).unwrap();
+    assert_eq!(output.blocks.len(), 400);
+    let without = empty_blocks(400, &ExecutionWitness::default());
+    let without = execute_range(&without, Keccak256).unwrap();
+    assert_eq!(output.public_inputs, without.public_inputs);
+}
+
+#[test]
+fn more_headers_than_blockhash_reaches_are_refused() {
+    let mut input = empty_blocks(1, &ExecutionWitness::default());
+    let headers = |count: u64| {
+        let header = |number| Header {
+            number,
+            ..Header::default()
+        };
+        let rlp = |header: Header| Bytes::from(alloy_rlp::encode(header));
+        (0..count).map(header).map(rlp).collect()
+    };
+    input.blocks[0].witness.headers = headers(256);
+    assert!(matches!(run(&input), RangeError::Block { .. }));
+    input.blocks[0].witness.headers = headers(257);
+    let error = run(&input);
+    let RangeError::Input(RangeInputError::Headers { found: 257 }) = error else {
+        panic!("{error}")
+    };
+    assert!(error.to_string().contains("a block with 257 headers"));
+}
+
 /// A verifier who executes again knows the public inputs, and so whether an input is worth it.
 #[test]
 fn an_input_that_cannot_lead_to_what_is_expected_is_not_executed() {
@@ -243,7 +400,7 @@ fn an_input_that_cannot_lead_to_what_is_expected_is_not_executed() {
     );
     says(
         |input| input.program.version += 1,
-        "the version of the program is 3, not 2",
+        "the version of the program is 4, not 3",
     );
     says(|input| input.program.id.0[0] ^= 1, "the program is 0x00");
     says(|input| input.program.backend.0[0] ^= 1, "the backend is 0x");

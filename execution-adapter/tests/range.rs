@@ -9,8 +9,9 @@
 use alloy_primitives::{B256, Bytes};
 use qmtree_execution_adapter::engine::{ChainGenesis, WitnessedBlock, read_witness_file};
 use qmtree_execution_adapter::{
-    NoTracer, PROGRAM_VERSION, RangeBlock, RangeError, RangeInput, RangeOutput, StatelessInput,
-    StatelessOutput, TraceMode, execute_range, execute_range_bytes, execute_stateless,
+    NoTracer, PROGRAM_VERSION, ProgramInputError, RangeBlock, RangeError, RangeInput, RangeOutput,
+    StatelessInput, StatelessOutput, TraceMode, execute_program, execute_range,
+    execute_range_bytes, execute_stateless,
 };
 use qmtree_proofs::statement::{LogEdge, Program, PublicInputs, StatementError, WitnessKind};
 use qmtree_proofs::{Blake3, Head, Keccak256, MemoryLog, Profile, Scheme, TreeHasher, TxNum};
@@ -213,12 +214,41 @@ fn the_program_gets_there_from_bytes_in_each_profile_and_mode() {
                 _ => execute_range(&input, Keccak256),
             };
             assert_eq!(output.public_inputs, direct.unwrap().public_inputs);
-            digests.push(output.public_inputs.digest());
+            let program = execute_program(bytes.to_vec()).unwrap();
+            assert_eq!(program, output.public_inputs);
+            digests.push(program.digest());
         }
     }
     digests.sort_unstable();
     digests.dedup();
     assert_eq!(digests.len(), 6);
+}
+
+#[test]
+fn the_program_refuses_bytes_of_no_kind() {
+    let files = osaka();
+    let mut bytes = input(&files[..1], empty(chain_id(&files))).to_bytes();
+    for kind in [0, 3, 255] {
+        bytes[5] = kind;
+        let error = execute_program(bytes.clone()).unwrap_err();
+        assert!(error.is_bad_input() && !error.is_invalid_block());
+        let text = format!("blocks are not executed from witnesses of kind {kind} here");
+        assert!(error.to_string().ends_with(&text), "{error}");
+    }
+    // As a witness of the other kind it ends in the wrong place.
+    bytes[5] = 2;
+    let error = execute_program(bytes).unwrap_err();
+    assert!(
+        matches!(error, ProgramInputError::State(_)) && error.is_bad_input(),
+        "{error}"
+    );
+    let error = execute_program(Vec::new()).unwrap_err();
+    assert!(error.is_bad_input(), "{error}");
+    // Blocks that do not hold are another matter.
+    let swapped = [files[1].clone(), files[0].clone()];
+    let swapped = input(&swapped, empty(chain_id(&files)));
+    let error = execute_program(swapped.to_bytes()).unwrap_err();
+    assert!(error.is_invalid_block() && !error.is_bad_input(), "{error}");
 }
 
 #[test]

@@ -10,11 +10,11 @@ mod common;
 #[path = "common/inside.rs"]
 mod inside;
 
-use alloy_primitives::{Address, Bytes, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use common::*;
 use inside::{Chain, database, devchain};
 use qmtree::proofs::state::{Entry, PartialError, StateExtract};
-use qmtree::proofs::{TxNum, VerifyError};
+use qmtree::proofs::{ShapeError, TxNum, VerifyError};
 use qmtree::{At, Db, KeyUse, View};
 use qmtree_execution_adapter::engine::{
     BlockFile, ChainGenesis, LogChain, PreparedBlock, RecordError, open_block_file,
@@ -22,8 +22,9 @@ use qmtree_execution_adapter::engine::{
 };
 use qmtree_execution_adapter::state_log::{StateLogDb, StateLogError};
 use qmtree_execution_adapter::{
-    ChainSpec, EthBlock, NoTracer, StateBlock, StateBlockError, StateName, StateWitness,
-    StateWitnessError, StateWitnessOutput, TraceMode, execute_state_witness_bytes, recover_senders,
+    ChainSpec, EthBlock, Field, NoTracer, StateBlock, StateBlockError, StateName, StateWitness,
+    StateWitnessError, StateWitnessOutput, TraceMode, execute_program, execute_state_witness_bytes,
+    recover_senders,
 };
 use std::sync::Arc;
 
@@ -47,6 +48,8 @@ fn replay(witness: &StateWitness) -> Result<StateWitnessOutput, StateWitnessErro
 /// The replay is the database, leaf by leaf and head by head.
 fn check(view: &View, witness: &StateWitness) -> StateWitnessOutput {
     let output = replay(witness).unwrap_or_else(|error| panic!("{error}: {error:?}"));
+    let program = execute_program(witness.to_bytes()).unwrap();
+    assert_eq!(program, output.public_inputs);
     let first = witness.blocks[0].block.header.number;
     assert_eq!(
         output.public_inputs.head_before,
@@ -115,9 +118,11 @@ fn the_next_block_has_the_witness_that_it_has_later() {
 fn extract_without(view: &View, witness: &StateWitness, dropped: usize) -> StateExtract {
     let entries = witness.extract.entries().iter().enumerate();
     let keys = entries.filter(|(at, _)| *at != dropped);
+    // The entry before all keys is no key that can be asked for: it shows that key 1 is absent.
+    let first = B256::with_last_byte(1);
     let keys: Vec<_> = keys
         .map(|(_, open)| KeyUse {
-            key: open.entry.key,
+            key: open.entry.key.max(first),
             deleted: false,
         })
         .collect();
@@ -125,25 +130,79 @@ fn extract_without(view: &View, witness: &StateWitness, dropped: usize) -> State
     view.extract_state(&keys, At::Block(before)).unwrap()
 }
 
+/// Witnesses of blocks and of ranges of the development chain. Builds without optimisation take some.
+fn witnesses_of_devchain(view: &View, blocks: &[PreparedBlock]) -> Vec<StateWitness> {
+    let step = if cfg!(debug_assertions) { 32 } else { 1 };
+    let alone = (0..blocks.len()).step_by(step).map(|at| at..at + 1);
+    let ranges = [60..64, 120..122];
+    let made = alone.chain(ranges);
+    made.map(|range| witness(view, &blocks[range])).collect()
+}
+
 #[test]
 fn what_a_witness_lacks_is_named() {
     let (blocks, chain) = ran_devchain();
     let view = chain.db.view();
-    for range in [30..31, 120..122, 254..255] {
-        let good = witness(&view, &blocks[range]);
+    let (mut dropped, mut near) = (0, 0);
+    for good in witnesses_of_devchain(&view, &blocks) {
         let whole = StateWitness {
             extract: extract_without(&view, &good, usize::MAX),
             ..good.clone()
         };
         check(&view, &whole);
         for (at, open) in good.extract.entries().iter().enumerate() {
-            misses(&view, &good, at, open.entry);
+            near += usize::from(misses(&view, &good, at, open.entry));
+            dropped += 1;
         }
     }
+    eprintln!(
+        "{dropped} entries dropped, one at a time: a missing key is named each time, {near} times that of \
+         the entry, or one right behind it"
+    );
+    assert_eq!(near, dropped);
 }
 
-/// Without one of its entries a witness is refused, and the key that is missing is named.
-fn misses(view: &View, good: &StateWitness, at: usize, entry: Entry) {
+/// Whoever takes a part out and leaves the rest as it is does not get as far as a missing key.
+#[test]
+fn a_witness_with_a_part_cut_out_is_none() {
+    let (blocks, chain) = ran_devchain();
+    let view = chain.db.view();
+    let (mut entries, mut nodes) = (0, 0);
+    for good in witnesses_of_devchain(&view, &blocks) {
+        let extract = &good.extract;
+        let parts = |entries, nodes| {
+            StateExtract::new(extract.profile(), extract.entry_count(), entries, nodes)
+        };
+        for at in 0..extract.nodes().len() {
+            let mut fewer = extract.nodes().to_vec();
+            fewer.remove(at);
+            let error = parts(extract.entries().to_vec(), fewer).unwrap_err();
+            assert!(matches!(error, ShapeError::DigestCount { .. }), "{error}");
+            nodes += 1;
+        }
+        for at in 0..extract.entries().len() {
+            let mut fewer = extract.entries().to_vec();
+            fewer.remove(at);
+            entries += 1;
+            // The nodes are those of all entries. Where their number fits all the same, the root does not.
+            let Ok(extract) = parts(fewer, extract.nodes().to_vec()) else {
+                continue;
+            };
+            let lacking = StateWitness {
+                extract,
+                ..good.clone()
+            };
+            let error = replay(&lacking).unwrap_err();
+            assert!(matches!(error, StateWitnessError::Extract(_)), "{error}");
+        }
+    }
+    eprintln!("{entries} entries and {nodes} nodes cut out, one at a time: all are refused");
+    assert!(entries > 0 && nodes > 0);
+}
+
+/// Without one of its entries a witness is refused, and the key that is missing is named. False if that
+/// is a key which the entry shows something about only once others were deleted.
+fn misses(view: &View, good: &StateWitness, at: usize, entry: Entry) -> bool {
     let lacking = StateWitness {
         extract: extract_without(view, good, at),
         ..good.clone()
@@ -164,12 +223,11 @@ fn misses(view: &View, good: &StateWitness, at: usize, entry: Entry) {
         panic!("{missing}")
     };
     assert!(text.contains(&key.to_string()), "{text}");
+    // Where keys in between are deleted, the entry comes to be the one before a key further on.
+    assert!(entry.key <= key, "{text}");
     // The key that is missing is the entry's, or one that the entry shows to be absent, or
     // the one behind it, which is deleted.
-    assert!(
-        entry.key == key || entry.excludes(&key) || entry.next_key == key,
-        "{text}"
-    );
+    entry.key == key || entry.excludes(&key) || entry.next_key == key
 }
 
 /// Flips bits of witnesses as bytes, each alone, on all threads. What does not fail is another statement.
@@ -281,6 +339,22 @@ fn blocks_that_do_not_follow_are_refused() {
         panic!("{error}")
     };
     assert!(matches!(*source, StateBlockError::Parent { .. }));
+    // What the header before says is in the log as well.
+    let mut late = good.blocks[0].clone();
+    late.block.header.timestamp = 0;
+    let forged = StateWitness {
+        blocks: vec![late],
+        ..good.clone()
+    };
+    let error = replay(&forged).unwrap_err();
+    assert!(error.is_invalid_block());
+    let StateWitnessError::Block { source, .. } = error else {
+        panic!("{error}")
+    };
+    assert!(
+        matches!(&*source, StateBlockError::Mismatch(found) if found.field == Field::Timestamp),
+        "{source}"
+    );
     // A witness under another head.
     let later = witness(&view, &blocks[61..62]);
     let mixed = StateWitness {
@@ -408,7 +482,7 @@ fn real_blocks_are_replayed_leaf_by_leaf() {
         eprintln!("SKIPPED: set QMTREE_DATA to a folder with real blocks");
         return;
     };
-    let mut count = 0;
+    let (mut count, mut dropped, mut near) = (0, 0, 0);
     let mut made = Vec::new();
     for entry in std::fs::read_dir(std::path::Path::new(&data).join("blocks")).unwrap() {
         let block = match open_block_file(&entry.unwrap().path(), None).unwrap() {
@@ -423,9 +497,21 @@ fn real_blocks_are_replayed_leaf_by_leaf() {
         let output = check(&db.view(), &witness);
         assert_eq!(output.public_inputs.claims, u64::from(!block.ommers_known));
         count += 1;
+        // Entries spread over the log; those of all small witnesses.
+        let entries = witness.extract.entries();
+        let step = entries.len().div_ceil(8).max(1);
+        for (at, open) in entries.iter().enumerate().step_by(step) {
+            near += usize::from(misses(&db.view(), &witness, at, open.entry));
+            dropped += 1;
+        }
         made.push(witness.to_bytes());
     }
     assert!(count > 50, "{count} files");
+    eprintln!(
+        "{count} real blocks; {dropped} entries dropped, one at a time: a missing key is named each time, \
+         {near} times that of the entry, or one right behind it"
+    );
+    assert!(near * 10 > dropped * 9, "{near} of {dropped}");
     // Each of them as often as its length allows: a replay costs about as much as it has bytes.
     let budget = if cfg!(debug_assertions) {
         1 << 20

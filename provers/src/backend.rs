@@ -101,7 +101,7 @@ pub struct Verified {
 /// Makes proofs that a program, run on some input, commits to a statement.
 ///
 /// One backend has one program. All calls block; those that take a [`Control`] end soon after its
-/// time, where they can: work in this process is not interrupted, workers are killed.
+/// time: workers are killed, and work in this process is left to itself.
 pub trait ProverBackend: Send + Sync {
     /// What it is, and what it can do. Cheap after the first call.
     ///

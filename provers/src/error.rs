@@ -43,8 +43,8 @@ pub enum BackendError {
         /// What it says.
         message: String,
     },
-    /// It took too long. A worker was killed.
-    #[error("not done after {limit_ms} ms")]
+    /// It took too long. A worker was killed; work in this process goes on, and nobody waits for it.
+    #[error("not done after {limit_ms} ms; give it more time, or a smaller range")]
     Timeout {
         /// The limit.
         limit_ms: u64,

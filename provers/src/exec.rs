@@ -6,8 +6,9 @@ use crate::backend::{
 };
 use crate::envelope::Envelope;
 use crate::error::BackendError;
-use crate::program::GuestProgram;
+use crate::program::{GuestProgram, run_within};
 use alloy_primitives::{B256, keccak256};
+use std::sync::Arc;
 
 const FORMAT: &str = "input";
 const DEFAULT_NAME: &str = "exec";
@@ -17,20 +18,23 @@ const DEFAULT_NAME: &str = "exec";
 /// Sound for who verifies, and of trust class none all the same: it is no shorter to verify than to
 /// execute, so a verifier who accepts it does all of the work. It is there to run the whole way of a
 /// proof on any machine, and to tell what a prover should prove.
+///
+/// The program runs on a thread of its own, so that a [`Control`] is kept; a thread that is late goes on
+/// by itself, though, until it is done or the process ends.
 #[derive(Clone, Debug)]
 pub struct ExecBackend<P> {
     name: String,
-    program: P,
+    program: Arc<P>,
     program_id: B256,
 }
 
-impl<P: GuestProgram> ExecBackend<P> {
+impl<P: GuestProgram + 'static> ExecBackend<P> {
     /// The backend `exec`, for a program with this id.
     #[must_use]
     pub fn new(program: P, program_id: B256) -> Self {
         Self {
             name: DEFAULT_NAME.to_owned(),
-            program,
+            program: Arc::new(program),
             program_id,
         }
     }
@@ -46,9 +50,7 @@ impl<P: GuestProgram> ExecBackend<P> {
     }
 
     fn run(&self, input: &[u8], control: &Control) -> Result<B256, BackendError> {
-        control.left()?;
-        let output = self.program.run(input)?;
-        control.left()?;
+        let output = run_within(&self.program, input, control)?;
         if output.program_id != self.program_id {
             return Err(BackendError::WrongProgram {
                 found: output.program_id,
@@ -59,7 +61,7 @@ impl<P: GuestProgram> ExecBackend<P> {
     }
 }
 
-impl<P: GuestProgram> ProverBackend for ExecBackend<P> {
+impl<P: GuestProgram + 'static> ProverBackend for ExecBackend<P> {
     fn info(&self) -> Result<BackendInfo, BackendError> {
         Ok(BackendInfo {
             name: self.name.clone(),
@@ -101,7 +103,7 @@ impl<P: GuestProgram> ProverBackend for ExecBackend<P> {
     }
 }
 
-impl<P: GuestProgram> VerifierBackend for ExecBackend<P> {
+impl<P: GuestProgram + 'static> VerifierBackend for ExecBackend<P> {
     fn info(&self) -> VerifierInfo {
         VerifierInfo {
             backend: self.name.clone(),

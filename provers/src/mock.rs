@@ -7,8 +7,9 @@ use crate::backend::{
 use crate::envelope::Envelope;
 use crate::error::BackendError;
 use crate::exec::{check_envelope, check_format, check_program, check_statement, invalid};
-use crate::program::GuestProgram;
+use crate::program::{GuestProgram, run_within};
 use alloy_primitives::{B256, keccak256};
+use std::sync::Arc;
 
 const NAME: &str = "mock";
 const FORMAT: &str = "mock";
@@ -21,22 +22,22 @@ const DOMAIN: &[u8] = b"qmtree/mock-proof/1";
 /// [`for_tests`](crate::Policy::for_tests) looks at them.
 #[derive(Clone, Debug)]
 pub struct MockBackend<P> {
-    program: P,
+    program: Arc<P>,
     program_id: B256,
 }
 
-impl<P: GuestProgram> MockBackend<P> {
+impl<P: GuestProgram + 'static> MockBackend<P> {
     /// The backend `mock`, for a program with this id.
     #[must_use]
-    pub const fn new(program: P, program_id: B256) -> Self {
+    pub fn new(program: P, program_id: B256) -> Self {
         Self {
-            program,
+            program: Arc::new(program),
             program_id,
         }
     }
 }
 
-impl<P: GuestProgram> ProverBackend for MockBackend<P> {
+impl<P: GuestProgram + 'static> ProverBackend for MockBackend<P> {
     fn info(&self) -> Result<BackendInfo, BackendError> {
         Ok(BackendInfo {
             name: NAME.to_owned(),
@@ -50,9 +51,7 @@ impl<P: GuestProgram> ProverBackend for MockBackend<P> {
     }
 
     fn execute(&self, input: &[u8], control: &Control) -> Result<Executed, BackendError> {
-        control.left()?;
-        let output = self.program.run(input)?;
-        control.left()?;
+        let output = run_within(&self.program, input, control)?;
         check_program(output.program_id, self.program_id)?;
         Ok(Executed {
             statement: output.statement,
@@ -78,7 +77,7 @@ impl<P: GuestProgram> ProverBackend for MockBackend<P> {
     }
 }
 
-impl<P: GuestProgram> VerifierBackend for MockBackend<P> {
+impl<P: GuestProgram + 'static> VerifierBackend for MockBackend<P> {
     fn info(&self) -> VerifierInfo {
         VerifierInfo {
             backend: NAME.to_owned(),

@@ -1,7 +1,15 @@
 //! The program that is proved, as it runs outside of any machine.
 
+use crate::backend::Control;
+use crate::error::BackendError;
 use alloy_primitives::B256;
 use std::error::Error;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+/// How often it is looked at whether a caller gave up.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What a program did with its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +53,44 @@ pub trait GuestProgram: Send + Sync {
     /// # Errors
     /// [`ProgramError`]. Bytes that are no input never panic.
     fn run(&self, input: &[u8]) -> Result<ProgramOutput, ProgramError>;
+}
+
+/// Runs a program on a thread of its own, so that there is an answer in time whatever the input.
+///
+/// A thread cannot be ended: one that is late goes on, and takes a processor and its memory until it is
+/// done or the process ends.
+pub(crate) fn run_within<P: GuestProgram + 'static>(
+    program: &Arc<P>,
+    input: &[u8],
+    control: &Control,
+) -> Result<ProgramOutput, BackendError> {
+    control.left()?;
+    let (send, done) = sync_channel(1);
+    let (program, input) = (Arc::clone(program), input.to_vec());
+    let thread = std::thread::Builder::new().name("qmtree-program".to_owned());
+    let thread = thread.spawn(move || {
+        // Who asked may be gone by now.
+        _ = send.send(program.run(&input));
+    });
+    let thread = thread.map_err(|source| BackendError::Io {
+        path: "a thread".into(),
+        action: "start",
+        source,
+    })?;
+    loop {
+        match done.recv_timeout(control.left()?.min(LOOK_EVERY)) {
+            Ok(output) => {
+                control.left()?;
+                return Ok(output?);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            // It panicked, and its panic is the caller's.
+            Err(RecvTimeoutError::Disconnected) => match thread.join() {
+                Err(panic) => std::panic::resume_unwind(panic),
+                Ok(()) => unreachable!("a thread that does not panic sends what it has"),
+            },
+        }
+    }
 }
 
 /// The program that executes a range of blocks from their witnesses.
@@ -104,58 +150,25 @@ fn run_range(
     input: &[u8],
     expected: Option<&qmtree_proofs::statement::PublicInputs>,
 ) -> Result<ProgramOutput, ProgramError> {
-    use qmtree_execution_adapter::{RangeError, RangeInput, StateWitness, execute_range};
+    use qmtree_execution_adapter::{ProgramInput, ProgramInputError};
     let input = alloy_primitives::Bytes::copy_from_slice(input);
-    if StateWitness::is_one(&input) {
-        return run_state_witness(&input, expected);
-    }
     let execute = || {
-        let input = RangeInput::from_bytes(&input)?;
+        let input = ProgramInput::from_bytes(&input)?;
         if let Some(expected) = expected {
             input.check_for(expected)?;
         }
-        let output = execute_range(&input, input.edge.head().profile)?;
-        Ok(output.public_inputs)
+        input.execute()
     };
-    output_of(execute(), |error| matches!(error, RangeError::Input(_)))
-}
-
-/// The same program, of blocks with a witness of QMTree's own state log.
-#[cfg(feature = "range")]
-fn run_state_witness(
-    input: &alloy_primitives::Bytes,
-    expected: Option<&qmtree_proofs::statement::PublicInputs>,
-) -> Result<ProgramOutput, ProgramError> {
-    use qmtree_execution_adapter::{StateWitness, StateWitnessError, execute_state_witness};
-    let execute = || {
-        let witness = StateWitness::from_bytes(input)?;
-        if let Some(expected) = expected {
-            witness.check_for(expected)?;
+    let public_inputs = execute().map_err(|error: ProgramInputError| {
+        let bad = error.is_bad_input();
+        let source = Box::new(error);
+        match bad {
+            true => ProgramError::Input { source },
+            false => ProgramError::Failed { source },
         }
-        let output = execute_state_witness(&witness, witness.edge.head().profile)?;
-        Ok(output.public_inputs)
-    };
-    output_of(execute(), |error| {
-        matches!(error, StateWitnessError::Input(_))
+    })?;
+    Ok(ProgramOutput {
+        statement: public_inputs.digest(),
+        program_id: public_inputs.program.id,
     })
-}
-
-/// What the program says of the public inputs that an execution led to, or of why it led to none.
-#[cfg(feature = "range")]
-fn output_of<E: Error + Send + Sync + 'static>(
-    inputs: Result<qmtree_proofs::statement::PublicInputs, E>,
-    is_bad_input: impl FnOnce(&E) -> bool,
-) -> Result<ProgramOutput, ProgramError> {
-    match inputs {
-        Ok(inputs) => Ok(ProgramOutput {
-            statement: inputs.digest(),
-            program_id: inputs.program.id,
-        }),
-        Err(error) if is_bad_input(&error) => Err(ProgramError::Input {
-            source: Box::new(error),
-        }),
-        Err(error) => Err(ProgramError::Failed {
-            source: Box::new(error),
-        }),
-    }
 }

@@ -79,7 +79,7 @@ fn the_golden_file_is_read_and_holds() {
     };
     assert_eq!(
         inputs.digest().to_string(),
-        "0xe86c7a80d1415174f0a2d1e923445e6f3944979288d752ff35ccb2ea83e9b53f"
+        "0xed885bc39d3c10821b079367c6588a4a1aadc53d88c89f3404335a841fa60117"
     );
     let policy = Policy::default().accept(Trust::None);
     let verified = verify(&policy, &[&exec], read.envelope(), &expected, &control());

@@ -8,15 +8,15 @@
 
 mod common;
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, keccak256};
 use common::{example_worker, id, output, sample, traced_sample};
 use qmtree_execution_adapter::{PROGRAM_VERSION, TraceMode};
 use qmtree_proofs::statement::{Expected, Program, StatementError};
 use qmtree_provers::conformance::check;
 use qmtree_provers::{
-    BackendError, BackendInfo, Control, Envelope, ExecBackend, Executed, MockBackend, Policy,
-    ProveRequest, ProverBackend, RangeProgram, Statement, Trust, VerifierBackend, VerifierInfo,
-    verify,
+    BackendError, BackendInfo, Control, Envelope, ExecBackend, Executed, GuestProgram, MockBackend,
+    Policy, ProgramError, ProgramOutput, ProveRequest, ProverBackend, RangeProgram, Statement,
+    Trust, VerifierBackend, VerifierInfo, verify,
 };
 use std::time::Duration;
 
@@ -123,6 +123,68 @@ fn a_statement_under_another_mode_is_refused_by_name() {
         assert_ne!(relabelled.digest(), other.digest());
         assert_ne!(relabelled.digest(), outcome.digest());
     }
+}
+
+/// A program that is not done in time.
+struct Slow;
+
+impl GuestProgram for Slow {
+    fn run(&self, _: &[u8]) -> Result<ProgramOutput, ProgramError> {
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+#[test]
+fn a_program_that_is_late_is_not_waited_for() {
+    let exec = ExecBackend::new(Slow, id("exec"));
+    let mock = MockBackend::new(Slow, id("mock"));
+    let backends: [&dyn ProverBackend; 2] = [&exec, &mock];
+    for backend in backends {
+        let limit = Control::timeout(Duration::from_millis(200));
+        let error = backend.execute(b"", &limit).unwrap_err();
+        assert!(
+            matches!(error, BackendError::Timeout { limit_ms: 200 }),
+            "{error}"
+        );
+        let cancelled = Control::timeout(Duration::from_secs(600));
+        let canceller = cancelled.clone();
+        let from_elsewhere = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            canceller.cancel();
+        });
+        let error = backend.execute(b"", &cancelled).unwrap_err();
+        assert!(matches!(error, BackendError::Cancelled), "{error}");
+        from_elsewhere.join().unwrap();
+    }
+    // A verifier neither.
+    let statement = Statement {
+        program_id: id("exec"),
+        digest: id("statement"),
+    };
+    let proof = [keccak256(b"").as_slice(), b""].concat();
+    let envelope = Envelope::new("exec", "1", "input", statement, proof).unwrap();
+    let limit = Control::timeout(Duration::from_millis(200));
+    let error = exec.check(&envelope, &statement, &limit).unwrap_err();
+    assert!(matches!(error, BackendError::Timeout { .. }), "{error}");
+}
+
+/// A program with a flaw.
+struct Panics;
+
+impl GuestProgram for Panics {
+    fn run(&self, _: &[u8]) -> Result<ProgramOutput, ProgramError> {
+        panic!("a flaw of the program")
+    }
+}
+
+#[test]
+#[should_panic(expected = "a flaw of the program")]
+fn the_panic_of_a_program_is_that_of_its_caller() {
+    let exec = ExecBackend::new(Panics, id("exec"));
+    let limit = Control::timeout(Duration::from_secs(600));
+    _ = exec.execute(b"", &limit);
 }
 
 /// A backend that is wrong in one way.

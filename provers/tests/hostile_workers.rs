@@ -130,6 +130,34 @@ fn hanging_is_a_timeout() {
 }
 
 #[test]
+fn one_that_does_not_say_who_it_is_is_not_waited_for() {
+    let limits = WorkerLimits {
+        info_timeout: Duration::from_millis(600),
+        ..WorkerLimits::default()
+    };
+    let worker = hostile("mute-from-the-start", limits);
+    let error = ProverBackend::info(&worker.backend).unwrap_err();
+    assert!(
+        matches!(error, BackendError::Timeout { limit_ms: 600 }),
+        "{error}"
+    );
+    // Where the caller has a time, it is that.
+    let error = worker.fails(Duration::from_millis(500));
+    assert!(
+        matches!(error, BackendError::Timeout { limit_ms: 500 }),
+        "{error}"
+    );
+    let mut config = WorkerConfig::new("/bin/sleep");
+    config.arguments = vec!["600".into()];
+    config.limits = limits;
+    let error = ProcessBackend::discover(&config).unwrap_err();
+    assert!(
+        matches!(error, BackendError::Timeout { limit_ms: 600 }),
+        "{error}"
+    );
+}
+
+#[test]
 fn what_is_cancelled_ends() {
     let worker = hostile("hang", WorkerLimits::default());
     ProverBackend::info(&worker.backend).unwrap();

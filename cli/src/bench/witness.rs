@@ -91,6 +91,7 @@ struct Report {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Figures {
+    chain: String,
     block: u64,
     transactions: usize,
     gas: u64,
@@ -179,6 +180,7 @@ impl BenchWitness {
         let node_bytes = 32 * extract.nodes().len();
         let (witness_bytes, mpt) = (witness.proof_len(), witnessed.witness.byte_len());
         Ok(Figures {
+            chain: prepared.chain.name().to_owned(),
             block: report.block_number,
             transactions: report.transactions,
             gas: report.gas_used,
@@ -328,27 +330,39 @@ impl BenchWitness {
             report.machine.text()
         ))?;
         say(
-            "   block   txs   entries     bytes  MPT bytes     %    of that code  recent %  export ms  stateless ms  stateful ms",
+            "chain      block   txs entries MPT bytes  bulk load     %     recent     %   codes/MPT codes  export  stateless  stateful ms",
         )?;
         for block in &report.blocks {
             say(format_args!(
-                "{:>8} {:>5} {:>9} {:>9} {:>10} {:>5.1} {:>7}/{:>7} {:>9.1} {:>10.2} {:>13.2} {:>12.2}",
+                "{:<7} {:>8} {:>5} {:>7} {:>9} {:>10} {:>5.1} {:>10} {:>5.1} {:>9}/{:<9} {:>7.2} {:>10.2} {:>9.2}",
+                block.chain,
                 block.block,
                 block.transactions,
                 block.entries,
-                block.witness_bytes,
                 block.mpt_witness_bytes,
+                block.witness_bytes,
                 block.percent,
+                block.recent_bytes,
+                block.recent_percent,
                 block.code_bytes,
                 block.mpt_code_bytes,
-                block.recent_percent,
                 block.export_millis,
                 block.stateless_millis,
                 block.stateful_millis
             ))?;
         }
         say(format_args!(
-            "all: {} bytes, {:.1} % of {} (median block {:.1} %), without codes {:.1} %; p50: \
+            "all              {:>5} {:>7} {:>9} {:>10} {:>5.1} {:>10} {:>5.1}",
+            report.blocks.iter().map(|b| b.transactions).sum::<usize>(),
+            report.blocks.iter().map(|b| b.entries).sum::<usize>(),
+            report.mpt_witness_bytes,
+            report.witness_bytes,
+            report.percent,
+            report.recent_bytes,
+            report.recent_percent,
+        ))?;
+        say(format_args!(
+            "bulk load: {} bytes, {:.1} % of {} (median block {:.1} %), without codes {:.1} %; p50: \
              export {:.2} ms, stateless {:.2} ms, stateful {:.2} ms; stateless takes {:.2} times as long (median)",
             report.witness_bytes,
             report.percent,
@@ -365,7 +379,7 @@ impl BenchWitness {
             report.entry_bytes, report.code_bytes, report.padding_bytes, report.node_bytes
         ))?;
         say(format_args!(
-            "most keys written in the last {RECENT_BLOCKS} blocks: {} bytes, {:.1} % (median block {:.1} %), \
+            "recent, most keys written in the last {RECENT_BLOCKS} blocks: {} bytes, {:.1} % (median block {:.1} %), \
              without codes {:.1} %",
             report.recent_bytes,
             report.recent_percent,

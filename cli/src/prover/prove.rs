@@ -2,7 +2,7 @@
 
 use super::input::{Executed, RangeArguments};
 use super::report::{InputsJson, say_inputs};
-use super::{WorkerArguments, of_backend};
+use super::{WorkerArguments, of_backend, seconds};
 use crate::error::CliError;
 use crate::files::write;
 use crate::output::{json, say};
@@ -45,8 +45,9 @@ pub(crate) struct ProveRange {
     /// The form of the proof, one of those that the backend makes.
     #[arg(long, value_name = "NAME")]
     format: Option<String>,
-    /// Seconds that the proof may take. A worker is killed then.
-    #[arg(long, value_name = "SECONDS", default_value_t = 24 * 3600)]
+    /// Seconds that the backend may take for the proof. A worker is killed then, as is one that does not
+    /// say who it is in that time or in 300 seconds. The execution here before it is not counted.
+    #[arg(long, value_name = "SECONDS", default_value_t = 24 * 3600, value_parser = seconds)]
     timeout: u64,
     #[command(flatten)]
     range: RangeArguments,
@@ -81,7 +82,8 @@ struct Line<'a> {
 impl ProveRange {
     pub(crate) fn run(&self) -> Result<(), CliError> {
         let id = RangeProgram::id();
-        match (self.backend, self.worker.config()) {
+        let timeout = Duration::from_secs(self.timeout);
+        match (self.backend, self.worker.config(timeout)) {
             (BackendName::Exec, None) => {
                 let exec = ExecBackend::new(RangeProgram, id);
                 self.prove_with(&exec, "exec", Some(&exec))

@@ -2,7 +2,7 @@
 
 use super::input::read_rules;
 use super::report::{BlockJson, InputsJson};
-use super::{WorkerArguments, of_backend};
+use super::{WorkerArguments, of_backend, seconds};
 use crate::arguments::TraceName;
 use crate::block_range::BlockRange;
 use crate::error::CliError;
@@ -63,7 +63,8 @@ pub(crate) struct VerifyRange {
     /// geth's genesis.json: the rules of a chain that is none of the public ones.
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
-    /// The id of the program; of exec it is known.
+    /// The id of the program that has to have run, which you know from whoever made it. Needed for every
+    /// backend but exec, whose program is this one's own.
     #[arg(long, value_name = "HASH")]
     program_id: Option<B256>,
     /// Accept proofs of this class too: hardware, external or none.
@@ -71,8 +72,8 @@ pub(crate) struct VerifyRange {
     accept: Vec<Trust>,
     #[command(flatten)]
     worker: WorkerArguments,
-    /// Seconds that the verification may take.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    /// Seconds that the verification may take, re-execution included. A worker is killed then.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = seconds)]
     timeout: u64,
     /// Print the verdict as JSON.
     #[arg(long)]
@@ -252,14 +253,15 @@ impl VerifyRange {
         statement: &Statement,
     ) -> Result<Trust, CliError> {
         let envelope = artifact.envelope();
-        let control = Control::timeout(Duration::from_secs(self.timeout));
+        let timeout = Duration::from_secs(self.timeout);
+        let control = Control::timeout(timeout);
         let policy = self.accept.iter().copied();
         let policy = policy.fold(Policy::default(), Policy::accept);
         // What it executes is what the public inputs say, which were compared with what is expected.
         let program = ExpectedRange::new(*artifact.public_inputs());
         let exec = ExecBackend::new(program, RangeProgram::id());
         let mut verifiers: Vec<&dyn VerifierBackend> = vec![&exec];
-        let worker = match self.worker.config() {
+        let worker = match self.worker.config(timeout) {
             Some(config) => {
                 let name = envelope.backend();
                 let worker = ProcessBackend::new(config, name, statement.program_id);

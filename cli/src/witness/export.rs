@@ -12,7 +12,7 @@ use qmtree_execution_adapter::StateBlock;
 use qmtree_execution_adapter::engine::{
     BlockFile, ChainGenesis, PreparedBlock, open_block_file, record_state_witness,
 };
-use qmtree_proofs::TxNum;
+use qmtree_proofs::{Scheme, TxNum};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -101,16 +101,30 @@ impl Export {
     /// The numbers of the blocks, which are never all that there are.
     fn wanted(&self, view: &View) -> Result<RangeInclusive<u64>, CliError> {
         let block_of = |tx_num| view.block_of(tx_num).map_err(in_database(&self.db));
-        match (&self.block, self.tx_num) {
-            (Some(blocks), _) => Ok(blocks.numbers()),
-            (None, Some((first, last))) => match (block_of(first)?, block_of(last)?) {
-                // Block 0 was given, and never executed.
-                (_, 0) => Err(CliError::NoBlocks { blocks: 0..=0 }),
-                (first, last) => Ok(first.max(1)..=last),
-            },
-            (None, None) => Err(CliError::Usage {
-                what: "say which blocks: --block or --tx-num",
-            }),
+        // The first leaf of a log with a state is that of a state that was given. If it is pruned, so is
+        // that block.
+        let has_state = view.head().scheme == Scheme::StateRoot1;
+        let given = view.block_of(TxNum(0)).ok().filter(|_| has_state);
+        let wanted = match (&self.block, self.tx_num) {
+            (Some(blocks), _) => blocks.numbers(),
+            (None, Some((first, last))) => {
+                let (first, last) = (block_of(first)?, block_of(last)?);
+                // Leaves around it are those of blocks all the same.
+                let executed = given.map_or(first, |given| first.max(given.saturating_add(1)));
+                executed.min(last)..=last
+            }
+            (None, None) => {
+                let what = "say which blocks: --block or --tx-num";
+                return Err(CliError::Usage { what });
+            }
+        };
+        match given.filter(|given| wanted.contains(given)) {
+            Some(block) => {
+                let range = view.block_range(block).map_err(in_database(&self.db))?;
+                let next = range.end;
+                Err(CliError::GivenBlock { block, next })
+            }
+            None => Ok(wanted),
         }
     }
 

@@ -11,7 +11,7 @@ use alloy_hardforks::{
 use alloy_primitives::{Address, B256, U256, keccak256};
 use core::fmt;
 
-const DOMAIN: &[u8] = b"qmtree/rules/1";
+const DOMAIN: &[u8] = b"qmtree/rules/2";
 
 /// Every fork that rules can name, in Ethereum's order, by the name that the digest knows it by.
 const FORKS: &[(Fork, &str)] = &[
@@ -60,8 +60,9 @@ pub enum RulesError {
 }
 
 impl ChainSpec {
-    /// Binds all that the rules depend on: chain id, when which fork starts, the deposit contract and
-    /// the blob parameters. The name of the chain is not part of it.
+    /// Binds all that the rules depend on: chain id, when which fork starts, the deposit contract, the
+    /// blob parameters, and which rules between headers are Ethereum's. The name of the chain is not
+    /// part of it.
     ///
     /// A proof about blocks is a proof under some rules; its verifier compares this with the digest
     /// of the rules it means.
@@ -107,6 +108,7 @@ impl ChainSpec {
             Some((from, _)) => put_optional(&mut bytes, 1, &from.to_be_bytes()),
             None => bytes.push(0),
         }
+        bytes.push(self.header_rules.to_byte());
         bytes
     }
 
@@ -129,6 +131,10 @@ impl ChainSpec {
             1 => Some((fields.u64()?, "one that its rules do not describe")),
             found => return Err(RulesError::Kind { found }),
         };
+        let header_rules = fields.u8()?;
+        let header_rules = HeaderRules::from_byte(header_rules).ok_or(RulesError::Kind {
+            found: header_rules,
+        })?;
         if !fields.0.is_empty() {
             return Err(RulesError::Length);
         }
@@ -139,10 +145,27 @@ impl ChainSpec {
             forks: EthereumChainHardforks::new(forks),
             deposit_contract,
             blobs,
-            // Not part of the encoding, and left open.
-            header_rules: HeaderRules::default(),
+            header_rules,
             unknown_from,
         })
+    }
+}
+
+impl HeaderRules {
+    const TIMESTAMPS: u8 = 1;
+    const FEES: u8 = 2;
+
+    fn to_byte(self) -> u8 {
+        let bit = |holds, bit| if holds { bit } else { 0 };
+        bit(self.timestamps, Self::TIMESTAMPS) | bit(self.fees, Self::FEES)
+    }
+
+    fn from_byte(byte: u8) -> Option<Self> {
+        let rules = Self {
+            timestamps: byte & Self::TIMESTAMPS != 0,
+            fees: byte & Self::FEES != 0,
+        };
+        (rules.to_byte() == byte).then_some(rules)
     }
 }
 
@@ -264,6 +287,14 @@ mod tests {
     use alloc::collections::BTreeSet;
 
     #[test]
+    fn each_set_of_header_rules_has_a_byte() {
+        for byte in 0..=u8::MAX {
+            let rules = HeaderRules::from_byte(byte);
+            assert_eq!(rules.map(HeaderRules::to_byte), (byte < 4).then_some(byte));
+        }
+    }
+
+    #[test]
     fn rules_come_back_as_they_went_and_every_bit_counts() {
         let mut digests = BTreeSet::new();
         for id in [1, 11_155_111, 17_000, 560_048] {
@@ -272,6 +303,7 @@ mod tests {
             let read = ChainSpec::from_bytes(&bytes).unwrap();
             assert_eq!(read.to_bytes(), bytes);
             assert_eq!(read.name(), chain.name());
+            assert_eq!(read.header_rules, chain.header_rules);
             let numbers = [0, 1_149_999, 1_150_000, 1_920_000, 15_537_393, 15_537_394];
             for (number, time) in numbers.into_iter().zip([0, 1_700_000_000].iter().cycle()) {
                 assert_eq!(read.spec_id(number, *time), chain.spec_id(number, *time));

@@ -33,7 +33,7 @@ pub struct ChainSpec {
 }
 
 /// Which rules between a header and the one before it are those of Ethereum, and not a chain's own.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeaderRules {
     /// Each block is later than the one before.
     pub(crate) timestamps: bool,

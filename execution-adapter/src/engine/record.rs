@@ -129,7 +129,7 @@ where
                 found: number,
             });
         }
-        check_place(&log, number - 1, block).map_err(|e| of_block(number, e))?;
+        check_place(chain, &log, number - 1, block).map_err(|e| of_block(number, e))?;
         let run = BlockRun {
             chain,
             block,

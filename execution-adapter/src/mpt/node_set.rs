@@ -25,13 +25,18 @@ impl NodeSet {
     #[must_use]
     pub fn new(nodes: &[Bytes]) -> Self {
         let messages: Vec<&[u8]> = nodes.iter().map(|node| &node[..]).collect();
+        Self::with_hashes(nodes, keccak_many(&messages))
+    }
+
+    /// The same of nodes that were hashed before.
+    pub(crate) fn with_hashes(nodes: &[Bytes], hashes: Vec<B256>) -> Self {
         let entry = |rlp: &Bytes| Entry {
             rlp: rlp.clone(),
             used: false,
         };
         let entries = nodes.iter().map(entry);
         Self {
-            nodes: keccak_many(&messages).into_iter().zip(entries).collect(),
+            nodes: hashes.into_iter().zip(entries).collect(),
         }
     }
 

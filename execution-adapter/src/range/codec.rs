@@ -5,14 +5,14 @@ use super::input::{RangeBlock, RangeInput};
 use crate::block::decode_block;
 use crate::chain::ChainSpec;
 use crate::transition::TraceMode;
-use crate::witness::{Claims, ExecutionWitness};
+use crate::witness::{Claims, ExecutionWitness, MAX_HEADERS};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use alloy_primitives::{B256, Bytes};
 use qmtree_proofs::statement::{LogEdge, Program, WitnessKind};
 
 const MAGIC: [u8; 4] = *b"QMRI";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 impl RangeInput {
     /// The input as bytes. Nodes, codes and headers that several blocks need are there once.
@@ -213,13 +213,18 @@ fn read_block(
         return Err(RangeInputError::Order { what });
     }
     let mut list = || read_places(reader, pool, used);
+    let (state, codes, headers) = (list()?, list()?, list()?);
+    if headers.len() > MAX_HEADERS {
+        let found = headers.len();
+        return Err(RangeInputError::Headers { found });
+    }
     Ok(RangeBlock {
         block,
         witness: ExecutionWitness {
-            state: list()?,
-            codes: list()?,
+            state,
+            codes,
             keys: Vec::new(),
-            headers: list()?,
+            headers,
         },
         claims: Claims {
             pre_state_root,

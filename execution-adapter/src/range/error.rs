@@ -5,6 +5,7 @@ use crate::chain::RulesError;
 use crate::limits::LimitError;
 use crate::stateless::StatelessError;
 use crate::trace::TraceError;
+use crate::witness::MAX_HEADERS;
 use alloc::boxed::Box;
 use core::fmt;
 use qmtree_proofs::statement::StatementError;
@@ -81,6 +82,11 @@ pub enum RangeInputError {
         /// Which list.
         what: &'static str,
     },
+    /// A block lists more headers than `BLOCKHASH` reaches back.
+    Headers {
+        /// How many.
+        found: usize,
+    },
     /// The rules of the chain.
     Rules(RulesError),
     /// The edge of the log.
@@ -154,6 +160,10 @@ impl fmt::Display for RangeInputError {
             Self::TrailingBytes { extra } => write!(f, "{extra} bytes behind its end"),
             Self::Choice { what, found } => write!(f, "{found} is no {what}"),
             Self::Order { what } => write!(f, "{what} out of order"),
+            Self::Headers { found } => write!(
+                f,
+                "a block with {found} headers; {MAX_HEADERS} are as far back as BLOCKHASH reaches"
+            ),
             Self::Rules(error) => error.fmt(f),
             Self::Edge(error) => error.fmt(f),
             Self::Block(error) => error.fmt(f),

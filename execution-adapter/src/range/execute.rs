@@ -2,23 +2,22 @@
 
 use super::error::RangeError;
 use super::input::{RangeBlock, RangeInput};
+use crate::chain::ChainSpec;
 use crate::execute::TracerFor;
-use crate::stateless::{StatelessInput, StatelessOutput, execute_stateless};
+use crate::stateless::{StatelessError, StatelessOutput, execute_from};
 use crate::trace::{TraceOptions, Tracer};
 use crate::tracing::NoTracer;
 use crate::transition::TraceMode;
-use crate::witness::{ExecutionWitness, PreState, WitnessDb};
+use crate::witness::{ItemPool, MAX_HEADERS, PreState, WitnessDb};
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes, keccak256};
 use core::fmt;
 use qmtree_proofs::statement::{BlockResult, PublicInputs, RangeTree, StatementBuilder};
 use qmtree_proofs::{Scheme, TreeHasher};
 
 const CLAIMS_DOMAIN: &[u8] = b"qmtree/claims/1";
-/// As far back as `BLOCKHASH` reaches.
-const HEADERS: usize = 256;
 
 /// What the execution of a range shows.
 #[derive(Clone, Debug)]
@@ -38,7 +37,8 @@ pub struct RangeOutput {
 /// and the hashes that `BLOCKHASH` asks for; what a witness claims in their place is not used.
 ///
 /// What needs no execution is compared before the first of them: that the blocks follow the head and each
-/// other under rules that are known, and the limits of what is executed for strangers.
+/// other, headers by their fields too, under rules that are known, and the limits of what is executed for
+/// strangers. The first header is held against its parent's where the witness has that.
 ///
 /// # Errors
 /// [`RangeError`]. What is missing in a witness is named by its hash, number or slot.
@@ -84,16 +84,20 @@ where
     plan.check()?;
     let mut builder = StatementBuilder::new(hasher, &input.edge, plan.setup())?;
     let mut outputs = Vec::with_capacity(input.blocks.len());
-    let mut headers = VecDeque::new();
+    let mut pool = ItemPool::default();
+    let mut line: Vec<(B256, &Header)> = Vec::with_capacity(input.blocks.len());
     for block in &input.blocks {
-        let (output, next) = execute_block(input, block, &headers, tracer)?;
+        let before = line.get(line.len().saturating_sub(MAX_HEADERS)..);
+        let before = before.unwrap_or_default();
+        let executed = execute_block(&input.chain, block, before, &mut pool, tracer);
+        let (output, next) = executed.map_err(|source| RangeError::Block {
+            number: block.block.header.number,
+            source: Box::new(source),
+        })?;
         tracer = next;
         builder.push(&result(&output))?;
+        line.push((output.block_hash, &block.block.header));
         outputs.push(output);
-        if headers.len() == HEADERS {
-            headers.pop_front();
-        }
-        headers.push_back(Bytes::from(alloy_rlp::encode(&block.block.header)));
     }
     let (public_inputs, tree) = builder.finish()?;
     Ok(RangeOutput {
@@ -103,28 +107,20 @@ where
     })
 }
 
-/// Executes a block that comes behind those with `headers`.
-fn execute_block<T: TracerFor<WitnessDb>>(
-    input: &RangeInput,
-    block: &RangeBlock,
-    headers: &VecDeque<Bytes>,
+/// Executes a block that comes behind those `before` it. What the plan compared is not looked at again.
+fn execute_block<'a, T: TracerFor<WitnessDb>>(
+    chain: &ChainSpec,
+    RangeBlock {
+        block,
+        witness,
+        claims,
+    }: &'a RangeBlock,
+    before: &[(B256, &Header)],
+    pool: &mut ItemPool<'a>,
     tracer: T,
-) -> Result<(StatelessOutput, T), RangeError> {
-    let of = &block.witness.headers;
-    let witness = ExecutionWitness {
-        headers: of.iter().chain(headers).cloned().collect(),
-        ..block.witness.clone()
-    };
-    let input = StatelessInput {
-        chain: &input.chain,
-        block: &block.block,
-        witness: &witness,
-        claims: block.claims.clone(),
-    };
-    execute_stateless(input, tracer).map_err(|source| RangeError::Block {
-        number: block.block.header.number,
-        source: Box::new(source),
-    })
+) -> Result<(StatelessOutput, T), StatelessError> {
+    let database = WitnessDb::in_range(&block.header, witness, claims.clone(), before, pool)?;
+    execute_from(chain, block, database, tracer)
 }
 
 fn result(output: &StatelessOutput) -> BlockResult<'_> {

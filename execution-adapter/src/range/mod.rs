@@ -21,4 +21,4 @@ pub(crate) use plan::{Plan, PlanError};
 
 /// Version of the rules that this program executes blocks by, leaves included. It changes whenever
 /// the same input could lead to other public inputs.
-pub const PROGRAM_VERSION: u32 = 2;
+pub const PROGRAM_VERSION: u32 = 3;

@@ -121,7 +121,7 @@ where
         };
         check_room(builder.head(), block)?;
         let newest = builder.head().block_number;
-        check_place(&log, newest, block).map_err(in_block)?;
+        check_place(&witness.chain, &log, newest, block).map_err(in_block)?;
         // Blocks change nothing about that.
         let keeps_all = match whole {
             Some(known) => known,
@@ -194,7 +194,7 @@ impl StateWitness {
 
     /// Checks that the execution of this witness can lead to these public inputs, without executing
     /// anything: chain, rules, head before, trace mode, program, the numbers and hashes of the blocks
-    /// and their links, and the limits that a range has to keep.
+    /// and their links, what headers have to be behind each other, and the limits that a range has to keep.
     ///
     /// # Errors
     /// [`StateWitnessError`] with the first thing that differs.
@@ -212,6 +212,10 @@ impl From<PlanError> for StateWitnessError {
             PlanError::Rules { number, source } => Self::Block {
                 number,
                 source: Box::new(StateBlockError::Execute(source)),
+            },
+            PlanError::Header { number, mismatch } => Self::Block {
+                number,
+                source: Box::new(mismatch.into()),
             },
         }
     }

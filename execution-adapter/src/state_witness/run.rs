@@ -6,6 +6,7 @@ use super::form::StateBlock;
 use crate::block::recover_senders;
 use crate::chain::ChainSpec;
 use crate::execute::{BlockInput, TracerFor, execute_block};
+use crate::header_rules::check_header;
 use crate::leaf::LeafParts;
 use crate::state_log::{
     BatchContext, ReadStateLog, StateLogDb, StateLogError, Write, batch_of, decode_header, keys,
@@ -15,6 +16,7 @@ use crate::transition::{StepsCommitment, TransitionKind};
 use crate::verify::{StateScope, check_body, check_outcome};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use alloy_consensus::Header;
 use alloy_primitives::{B256, keccak256};
 use core::fmt;
 use qmtree_proofs::state::{PartialError, PartialState};
@@ -47,32 +49,49 @@ impl<H: TreeHasher + fmt::Debug> WriteStateLog for PartialState<H> {
     }
 }
 
-/// Checks that a block comes behind the newest one of a log, which has this number.
+/// Checks that a block comes behind the newest one of a log, which has this number, and that its header
+/// may follow that one's where the log has it: a log that began with the state of a later block than
+/// the genesis knows no more than the hash of that block.
 pub(crate) fn check_place<L: ReadStateLog>(
+    chain: &ChainSpec,
     log: &L,
     newest: u64,
     block: &StateBlock,
 ) -> Result<(), StateBlockError<L::Error>> {
-    let found = block.block.header.parent_hash;
-    let expected = newest_hash(log, newest)?;
-    if expected == Some(found) {
-        return Ok(());
+    let header = &block.block.header;
+    let found = header.parent_hash;
+    let (expected, parent) = match newest_header(log, newest)? {
+        Some((hash, parent)) => (Some(hash), Some(parent)),
+        None => (given_hash(log, newest)?, None),
+    };
+    if expected != Some(found) {
+        return Err(StateBlockError::Parent { found, expected });
     }
-    Err(StateBlockError::Parent { found, expected })
+    if let Some(parent) = parent {
+        check_header(chain, header, &parent)?;
+    }
+    Ok(())
 }
 
-/// The hash of the newest block: of its header, or the one that a given state came with.
-fn newest_hash<L: ReadStateLog>(
+/// The header of the newest block, and its hash.
+fn newest_header<L: ReadStateLog>(
+    log: &L,
+    number: u64,
+) -> Result<Option<(B256, Header)>, StateLogError<L::Error>> {
+    let Some(rlp) = StateLogDb::new(log).header_rlp()? else {
+        return Ok(None);
+    };
+    let header = decode_header(&rlp).ok();
+    let header = header.filter(|header| header.number == number);
+    Ok(header.map(|header| (keccak256(rlp), header)))
+}
+
+/// The hash of a block whose state a log was given to begin with.
+fn given_hash<L: ReadStateLog>(
     log: &L,
     number: u64,
 ) -> Result<Option<B256>, StateLogError<L::Error>> {
-    let log = StateLogDb::new(log);
-    if let Some(rlp) = log.header_rlp()?
-        && decode_header(&rlp).is_ok_and(|header| header.number == number)
-    {
-        return Ok(Some(keccak256(rlp)));
-    }
-    let hash = log.log().value(&keys::block_hash(number));
+    let hash = log.value(&keys::block_hash(number));
     let hash = hash.map_err(StateLogError::Read)?;
     Ok(hash.and_then(|hash| B256::try_from(hash.as_slice()).ok()))
 }

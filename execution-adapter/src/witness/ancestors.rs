@@ -1,10 +1,11 @@
 //! The line of headers before a block.
 
 use super::error::{HeaderFault, WitnessError};
+use super::pool::decode_header;
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes, keccak256};
-use alloy_rlp::Decodable;
 
 /// Hashes of the blocks before a block, and its parent's header.
 #[derive(Clone, Debug, Default)]
@@ -23,14 +24,24 @@ impl Ancestors {
     /// # Errors
     /// [`WitnessError::Header`] for a header that does not decode or does not belong to that line.
     pub fn verify(block: &Header, headers: &[Bytes]) -> Result<Self, WitnessError> {
-        let mut line = BTreeMap::new();
-        for (index, rlp) in headers.iter().enumerate() {
-            let header = decode(rlp).map_err(|error| WitnessError::Header {
-                index,
-                fault: HeaderFault::Rlp(error),
-            })?;
-            line.insert((header.number, keccak256(rlp)), (index, header));
-        }
+        let decoded: Result<Vec<Header>, _> = headers
+            .iter()
+            .enumerate()
+            .map(|(index, rlp)| decode_header(rlp, index))
+            .collect();
+        let decoded = decoded?;
+        Self::of(block, headers.iter().map(keccak256).zip(&decoded))
+    }
+
+    /// The same from headers that were hashed and decoded before.
+    pub(super) fn of<'h>(
+        block: &Header,
+        headers: impl Iterator<Item = (B256, &'h Header)>,
+    ) -> Result<Self, WitnessError> {
+        let line: BTreeMap<(u64, B256), (usize, &Header)> = headers
+            .enumerate()
+            .map(|(index, (hash, header))| ((header.number, hash), (index, header)))
+            .collect();
         let mut ancestors = Self::default();
         let mut child = block;
         for ((number, hash), (index, header)) in line.iter().rev() {
@@ -59,7 +70,8 @@ impl Ancestors {
         if let Some(number) = child.number.checked_sub(1) {
             ancestors.hashes.insert(number, child.parent_hash);
         }
-        ancestors.parent = line.into_values().next_back().map(|(_, header)| header);
+        let parent = line.into_values().next_back();
+        ancestors.parent = parent.map(|(_, header)| header.clone());
         Ok(ancestors)
     }
 
@@ -76,15 +88,6 @@ impl Ancestors {
     }
 }
 
-/// A header, and nothing behind it.
-fn decode(mut rlp: &[u8]) -> alloy_rlp::Result<Header> {
-    let header = Header::decode(&mut rlp)?;
-    match rlp {
-        [] => Ok(header),
-        _ => Err(alloy_rlp::Error::UnexpectedLength),
-    }
-}
-
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,
@@ -93,7 +96,6 @@ fn decode(mut rlp: &[u8]) -> alloy_rlp::Result<Header> {
 )]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
 
     /// A line of headers up to and with block `last`; the last one is the block.
     fn line(last: u64, len: u64) -> (Header, Vec<Bytes>) {
@@ -128,9 +130,9 @@ mod tests {
         assert_eq!(ancestors.hash(743), None);
         assert_eq!(ancestors.hash(1000), None);
         for number in 745..1000 {
-            let hash = headers
-                .iter()
-                .find_map(|rlp| (decode(rlp).unwrap().number == number).then(|| keccak256(rlp)));
+            let hash = headers.iter().find_map(|rlp| {
+                (decode_header(rlp, 0).unwrap().number == number).then(|| keccak256(rlp))
+            });
             assert_eq!(ancestors.hash(number), hash);
         }
     }

@@ -3,13 +3,14 @@
 use super::ancestors::Ancestors;
 use super::error::WitnessError;
 use super::execution_witness::ExecutionWitness;
+use super::pool::{ItemPool, SharedCode};
 use crate::mpt::{NodeSet, SparseState, keccak_many};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use alloy_consensus::Header;
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, U256};
 use alloy_trie::KECCAK_EMPTY;
 use once_cell::race::OnceBox;
 use revm::database_interface::Database;
@@ -84,7 +85,7 @@ impl WitnessFailure {
 
 #[derive(Clone, Debug)]
 struct Code {
-    bytes: Bytes,
+    shared: SharedCode,
     used: bool,
 }
 
@@ -99,6 +100,37 @@ impl WitnessDb {
         claims: Claims,
     ) -> Result<Self, WitnessError> {
         let ancestors = Ancestors::verify(block, &witness.headers)?;
+        let codes: Vec<&[u8]> = witness.codes.iter().map(|code| &code[..]).collect();
+        let codes = keccak_many(&codes).into_iter();
+        let codes = codes.zip(witness.codes.iter().map(SharedCode::new));
+        let nodes = || NodeSet::new(&witness.state);
+        Self::of(block, ancestors, claims, nodes, codes.collect())
+    }
+
+    /// The same for a block of a range: `before` are the blocks before it there, and what the items
+    /// of the witness hash to is in `pool`, or goes there.
+    pub(crate) fn in_range<'a>(
+        block: &Header,
+        witness: &'a ExecutionWitness,
+        claims: Claims,
+        before: &[(B256, &Header)],
+        pool: &mut ItemPool<'a>,
+    ) -> Result<Self, WitnessError> {
+        let headers = pool.headers(&witness.headers)?;
+        let line = headers.into_iter().chain(before.iter().copied());
+        let ancestors = Ancestors::of(block, line)?;
+        let codes = pool.codes(&witness.codes);
+        let nodes = || pool.nodes(&witness.state);
+        Self::of(block, ancestors, claims, nodes, codes)
+    }
+
+    fn of(
+        block: &Header,
+        ancestors: Ancestors,
+        claims: Claims,
+        nodes: impl FnOnce() -> NodeSet,
+        codes: Vec<(B256, SharedCode)>,
+    ) -> Result<Self, WitnessError> {
         let pre_state = pre_state(block, &ancestors, &claims)?;
         for (number, claimed) in &claims.block_hashes {
             agree(
@@ -107,15 +139,13 @@ impl WitnessDb {
                 ancestors.hash(*number),
             )?;
         }
-        let codes: Vec<&[u8]> = witness.codes.iter().map(|code| &code[..]).collect();
-        let hashes = keccak_many(&codes).into_iter();
-        let codes = witness.codes.iter().map(|bytes| Code {
-            bytes: bytes.clone(),
-            used: false,
-        });
+        let code = |(hash, shared)| {
+            let used = false;
+            (hash, Code { shared, used })
+        };
         Ok(Self {
-            state: SparseState::new(pre_state.root(), NodeSet::new(&witness.state)),
-            codes: hashes.zip(codes).collect(),
+            state: SparseState::new(pre_state.root(), nodes()),
+            codes: codes.into_iter().map(code).collect(),
             ancestors,
             claims,
             pre_state,
@@ -216,7 +246,7 @@ impl WitnessDb {
         let code = self.codes.get_mut(&code_hash);
         let code = code.ok_or(WitnessError::MissingCode { code_hash })?;
         code.used = true;
-        Ok(bytecode(&code.bytes))
+        Ok(code.shared.bytecode())
     }
 
     fn read_storage(&mut self, address: Address, slot: U256) -> Result<U256, WitnessError> {
@@ -261,11 +291,4 @@ impl Database for WitnessDb {
         let hash = self.read_block_hash(number);
         self.failure.note(hash)
     }
-}
-
-/// Code that begins like a delegation (EIP-7702) and is none was deployed before London, when that
-/// was allowed: it is code like any other.
-fn bytecode(bytes: &Bytes) -> Bytecode {
-    let code = Bytecode::new_raw_checked(bytes.clone());
-    code.unwrap_or_else(|_| Bytecode::new_legacy(bytes.clone()))
 }

@@ -10,6 +10,7 @@
 //! So a list is whatever byte strings are found in it, however deep, and the hashes beside them are
 //! not looked at: they are computed anyway.
 
+use super::MAX_HEADERS;
 use super::execution_witness::ExecutionWitness;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -23,8 +24,6 @@ use serde_json::Value;
 pub const MAX_ITEMS: usize = 1 << 20;
 /// Most bytes of an item: far above any node, header or code.
 pub const MAX_ITEM_LEN: usize = 1 << 20;
-/// Most headers: as far as `BLOCKHASH` reaches back.
-const MAX_HEADERS: usize = 256;
 
 /// Why a text is no witness.
 #[derive(Debug, thiserror::Error)]

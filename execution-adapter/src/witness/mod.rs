@@ -12,6 +12,7 @@ mod error;
 mod execution_witness;
 #[cfg(feature = "engine")]
 mod json;
+mod pool;
 mod post_state;
 
 pub use ancestors::Ancestors;
@@ -20,3 +21,7 @@ pub use error::{HeaderFault, WitnessError};
 pub use execution_witness::ExecutionWitness;
 #[cfg(feature = "engine")]
 pub use json::{MAX_ITEM_LEN, MAX_ITEMS, WitnessFormatError};
+pub(crate) use pool::ItemPool;
+
+/// Most headers that the witness of a block lists: as far back as `BLOCKHASH` reaches.
+pub(crate) const MAX_HEADERS: usize = 256;

@@ -12,7 +12,7 @@ use std::io::{stdin, stdout};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Of a real worker: the verifying key of its program.
-    let program_id = keccak256("qmtree-example-worker/2");
+    let program_id = keccak256("qmtree-example-worker/3");
     let backend = ExecBackend::new(RangeProgram, program_id).with_name("example")?;
     serve(
         &mut stdin().lock(),

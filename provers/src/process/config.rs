@@ -5,6 +5,7 @@ use crate::error::BackendError;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// How a worker is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct WorkerLimits {
     pub memory_bytes: Option<u64>,
     /// Processes, looked at ten times a second. Linux only.
     pub processes: Option<u64>,
+    /// How long it may take to say who it is, where the caller sets no time.
+    pub info_timeout: Duration,
 }
 
 impl Default for WorkerLimits {
@@ -49,6 +52,7 @@ impl Default for WorkerLimits {
             file_bytes: Some(4 << 30),
             memory_bytes: Some(32 << 30),
             processes: Some(1024),
+            info_timeout: Duration::from_secs(300),
         }
     }
 }

@@ -30,10 +30,7 @@ use alloy_primitives::{B256, keccak256};
 use exchange::Exchange;
 use session::Session;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-/// How long a worker may take to say who it is.
-const INFO_TIMEOUT: Duration = Duration::from_secs(300);
 const INPUT_FILE: &str = "input.bin";
 const PROOF_FILE: &str = "envelope-proof.bin";
 
@@ -97,14 +94,15 @@ impl ProcessBackend {
         }
     }
 
-    /// Asks a worker who it is, before anything is known of it: its name and its program.
+    /// Asks a worker who it is, before anything is known of it: its name and its program. It has
+    /// [`info_timeout`](WorkerLimits::info_timeout) for that.
     ///
     /// # Errors
     /// Those of a worker that cannot be asked, or says nothing useful.
     pub fn discover(config: &WorkerConfig) -> Result<BackendInfo, BackendError> {
         config.check()?;
         let mut session = Session::start(config)?;
-        let control = Control::timeout(INFO_TIMEOUT);
+        let control = Control::timeout(config.limits.info_timeout);
         let response = session.ask(&Request::new(Op::Info, "0".to_owned()), &control)?;
         read_info(&response).map(|(info, _)| info)
     }
@@ -193,7 +191,7 @@ impl Worker {
 
 impl ProverBackend for ProcessBackend {
     fn info(&self) -> Result<BackendInfo, BackendError> {
-        let control = Control::timeout(INFO_TIMEOUT);
+        let control = Control::timeout(self.worker.config.limits.info_timeout);
         self.worker.info(&control).map(|(info, _)| info)
     }
 

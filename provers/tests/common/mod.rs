@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 pub fn id(backend: &str) -> B256 {
     match backend {
-        "example" => keccak256("qmtree-example-worker/2"),
+        "example" => keccak256("qmtree-example-worker/3"),
         _ => keccak256(backend),
     }
 }
