@@ -212,7 +212,7 @@ impl Writer {
                 }
             }
             drop(sender);
-            receive(&finished).unwrap_or(Err(Error::Poisoned))
+            receive(&finished, SPIN).unwrap_or(Err(Error::Poisoned))
         })?;
         Ok(last)
     }
@@ -228,11 +228,14 @@ fn step(left: usize) -> usize {
 ///
 /// Waking a sleeping thread takes tens of microseconds, longer than the piece itself.
 const SPIN: Duration = Duration::from_micros(100);
+/// The same for the thread behind the chain, which has less to do. A CPU that it leaves idle is one
+/// on which sealing goes on; else that would take the chain's.
+const SPIN_BEHIND: Duration = Duration::from_micros(10);
 
-/// The next message, or `None` when there is no sender left. Spins before it sleeps.
-fn receive<T>(receiver: &mpsc::Receiver<T>) -> Option<T> {
+/// The next message, or `None` when there is no sender left. Spins for so long before it sleeps.
+fn receive<T>(receiver: &mpsc::Receiver<T>, spin: Duration) -> Option<T> {
     let start = Instant::now();
-    while start.elapsed() < SPIN {
+    while start.elapsed() < spin {
         for _ in 0..16 {
             match receiver.try_recv() {
                 Ok(message) => return Some(message),
@@ -321,7 +324,7 @@ fn behind_the_chain(
     (mut payloads, mut tags): (&[[u8; PAYLOAD_LEN]], &[Tag]),
     chained: &mpsc::Receiver<&[Digest]>,
 ) {
-    while let Some(hashes) = receive(chained) {
+    while let Some(hashes) = receive(chained, SPIN_BEHIND) {
         let all = Leaves {
             payloads,
             tags,

@@ -33,15 +33,16 @@ impl Second {
         behind: impl FnOnce() + Send + 'scope,
         ahead: impl FnOnce() -> T,
     ) -> T {
-        let result = self.pool.in_place_scope(|scope| {
+        self.pool.in_place_scope(|scope| {
             scope.spawn(move |_| behind());
             // Whatever keeps the thread awake ends now, and it finds its work.
-            self.turn.fetch_add(1, Ordering::Relaxed);
+            let current = self.turn.fetch_add(1, Ordering::Relaxed) + 1;
+            // There before the work is done: a thread of the pool that finds nothing gives its
+            // turn on the CPU away, and gets it back some milliseconds later.
+            let turn = Arc::clone(&self.turn);
+            self.pool.spawn(move || wait_for_turn(&turn, current));
             ahead()
-        });
-        let (turn, current) = (Arc::clone(&self.turn), self.turn.load(Ordering::Relaxed));
-        self.pool.spawn(move || wait_for_turn(&turn, current));
-        result
+        })
     }
 }
 

@@ -158,7 +158,25 @@ pub trait DiskFile: Debug + Send {
 
 /// The bytes of a sealed file, wherever they live; cheap to clone, valid after an unlink.
 #[derive(Clone)]
-pub struct Mapped(pub(crate) Arc<dyn AsRef<[u8]> + Send + Sync>);
+pub struct Mapped(pub(crate) Arc<dyn MappedBytes>);
+
+/// Where mapped bytes come from.
+pub(crate) trait MappedBytes: AsRef<[u8]> + Send + Sync {
+    /// See [`Mapped::read_ahead`].
+    fn read_ahead(&self, on: bool);
+}
+
+impl MappedBytes for Vec<u8> {
+    fn read_ahead(&self, _on: bool) {}
+}
+
+impl Mapped {
+    /// Says whether the system should read ahead of what is used, as it does at first. Who reads a
+    /// few bytes here and there does not want the megabytes behind them.
+    pub(crate) fn read_ahead(&self, on: bool) {
+        self.0.read_ahead(on);
+    }
+}
 
 impl From<Vec<u8>> for Mapped {
     /// Bytes in memory, as if they had been mapped.

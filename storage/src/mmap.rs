@@ -4,7 +4,7 @@
     reason = "a map is sound only as long as nobody changes the file"
 )]
 
-use crate::io::Mapped;
+use crate::io::{Mapped, MappedBytes};
 use memmap2::Mmap;
 use std::fs::File;
 use std::io;
@@ -23,4 +23,17 @@ pub(crate) fn map(path: &Path) -> io::Result<Mapped> {
     // out. docs/FORMAT.md, section 5, tells operators the rest.
     let map = unsafe { Mmap::map(&file) }?;
     Ok(Mapped(Arc::new(map)))
+}
+
+impl MappedBytes for Mmap {
+    fn read_ahead(&self, on: bool) {
+        // Advice; without it everything works.
+        #[cfg(unix)]
+        drop(self.advise(match on {
+            true => memmap2::Advice::Normal,
+            false => memmap2::Advice::Random,
+        }));
+        #[cfg(not(unix))]
+        let _ = on;
+    }
 }

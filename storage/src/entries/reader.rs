@@ -53,6 +53,8 @@ impl EntrySegment {
         identity: Identity,
     ) -> Result<Self, EntrySegmentError> {
         let map = disk.map(path).map_err(EntrySegmentError::io(path, "map"))?;
+        // One that was just written is not in memory, and need not be for this.
+        map.read_ahead(false);
         let header = Header::read(path, &map, identity)?;
         let (found, expected) = (map.len() as u64, header.file_len());
         if expected != Some(found) {
@@ -83,6 +85,7 @@ impl EntrySegment {
             verified,
         };
         segment.check_tables()?;
+        segment.map.read_ahead(true);
         Ok(segment)
     }
 

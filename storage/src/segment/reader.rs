@@ -46,7 +46,11 @@ impl Segment {
     /// [`SegmentError::Io`] if it cannot be mapped; otherwise what is wrong with the file.
     pub fn open(disk: &dyn Disk, path: &Path, identity: Identity) -> Result<Self, SegmentError> {
         let map = disk.map(path).map_err(SegmentError::io(path, "map"))?;
-        Self::from_mapped(path.to_owned(), map, identity)
+        // One that was just written is not in memory, and need not be for this.
+        map.read_ahead(false);
+        let segment = Self::from_mapped(path.to_owned(), map, identity)?;
+        segment.map.read_ahead(true);
+        Ok(segment)
     }
 
     /// A segment of bytes that are mapped already.
