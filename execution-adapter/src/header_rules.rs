@@ -19,7 +19,8 @@ const HIGHEST: u64 = u64::MAX >> 16;
 /// Checks the fields of a header that follow from the header before it: number, timestamp, gas limit,
 /// base fee (EIP-1559) and excess blob gas (EIP-4844, 7691, 7918).
 ///
-/// `parent` must be the header whose hash `header` names. What the rules of the chain leave open is
+/// `parent` must be the header whose hash `header` names. Of its own fields only the gas used is
+/// checked, which must be within its gas limit, since the base fee follows from both. What the rules of the chain leave open is
 /// not checked: the fees and gas limits of a genesis file with fields that are not known, and the
 /// timestamps of a proof-of-authority chain. Difficulty and seals are not checked at all.
 ///
@@ -34,6 +35,15 @@ pub fn check_header(chain: &ChainSpec, header: &Header, parent: &Header) -> Resu
         within(Field::Timestamp, lowest, u64::MAX, header.timestamp, later)?;
     }
     if chain.header_rules().fees {
+        // A parent that was not executed here may say anything.
+        let possible = parent.gas_used <= parent.gas_limit;
+        within(
+            Field::GasUsed,
+            0,
+            parent.gas_limit,
+            parent.gas_used,
+            possible,
+        )?;
         check_gas_limit(chain, header, parent)?;
         let base_fee = next_base_fee(chain, header, parent);
         same(Field::BaseFee, base_fee, header.base_fee_per_gas)?;

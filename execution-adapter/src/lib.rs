@@ -67,8 +67,8 @@ pub use stateless::{StatelessError, StatelessInput, StatelessOutput, execute_sta
 #[cfg(feature = "engine")]
 pub use trace::summary_line;
 pub use trace::{
-    Change, Effect, OpenedStep, Step, StepGroup, StepOpening, TraceError, TraceLimits,
-    TraceOptions, Tracer, verify_step,
+    Change, Effect, OpenedStep, Step, StepOpening, Stretch, TraceError, TraceLimits, TraceOptions,
+    Tracer, verify_step,
 };
 pub use tracing::{BlockTracer, NoTracer};
 pub use transition::{

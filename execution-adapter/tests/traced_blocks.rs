@@ -100,8 +100,8 @@ fn steps_of_real_transactions_open() {
             assert_eq!(again, Some(commitment));
             let opening = tracer.take_opening().unwrap();
             verify_step(profile, &commitment, index, &opening).unwrap();
-            let first = opening.group.first_step;
-            let end = first + opening.group.steps.len() as u64;
+            let first = opening.first_step();
+            let end = first + opening.step_count() as u64;
             for step in first.saturating_sub(1)..=end {
                 let verified = verify_step(profile, &commitment, step, &opening);
                 assert_eq!(

@@ -42,8 +42,8 @@ pub(crate) fn opening(data: &[u8]) {
         return;
     };
     assert_eq!(opening.to_bytes()[..], *data, "two encodings of one value");
-    let first = opening.group.first_step;
-    let steps = first..first.saturating_add(opening.group.steps.len() as u64 + 1);
+    let first = opening.first_step();
+    let steps = first..first.saturating_add(opening.step_count() as u64 + 1);
     for step in steps {
         if verify_step(Profile::Keccak256, &COMMITMENT, step, &opening).is_ok() {
             let (_, honest) = trace(step);

@@ -7,11 +7,11 @@ use alloy_primitives::{B256, Bytes};
 use clap::Args;
 use qmtree::Db;
 use qmtree_execution_adapter::engine::{
-    ChainGenesis, WitnessedBlock, log_edge_before, read_witness_file,
+    ChainGenesis, RunError, WitnessedBlock, log_edge_before, read_witness_file,
 };
 use qmtree_execution_adapter::{
     ChainSpec, RangeBlock, RangeInput, StateWitness, StateWitnessBlock, StatelessOutput,
-    execute_range, execute_state_witness,
+    check_hash, execute_range, execute_state_witness,
 };
 use qmtree_kernels::Hasher;
 use qmtree_proofs::Scheme;
@@ -126,6 +126,19 @@ fn execute_witness(witness: &StateWitness, path: &Path) -> Result<Executed, CliE
     })
 }
 
+/// Compares the hash that a file gives its block with that of the header.
+fn check_file_hash(file: &WitnessedBlock, path: &Path) -> Result<(), CliError> {
+    let block = &file.prepared.block;
+    let checked = file.prepared.hash.map(|hash| check_hash(block, hash));
+    checked.unwrap_or(Ok(())).map_err(|mismatch| CliError::Run {
+        path: path.into(),
+        source: Box::new(RunError::Mismatch {
+            block: block.header.number,
+            mismatch,
+        }),
+    })
+}
+
 impl RangeArguments {
     /// Reads the files, and the edge of the log.
     pub(super) fn read(&self, program: Program) -> Result<ProgramInput, CliError> {
@@ -136,6 +149,9 @@ impl RangeArguments {
         let read = |path: &PathBuf| read_witness_file(path, rules.as_ref());
         let files: Result<Vec<WitnessedBlock>, _> = self.files.iter().map(read).collect();
         let files = files.map_err(Box::new)?;
+        for (file, path) in files.iter().zip(&self.files) {
+            check_file_hash(file, path)?;
+        }
         let first = files.first().ok_or(CliError::Usage {
             what: "there are no files",
         })?;

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 /// Open one step of a transaction
 ///
 /// Executes the block again, prints the step and what it did, and with -o writes the opening: the
-/// group of up to eight steps that it is in, the machine before the first of them, and the proof.
+/// group of eight steps that it is in, the machine before the first of them, and the proof.
 /// `qm trace verify` checks it alone against the root and number of steps.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -56,16 +56,24 @@ pub(super) struct Line {
     gas_cost: u64,
     effects: Vec<String>,
     group: GroupLine,
+    machine: MachineLine,
     siblings: usize,
     opening: String,
 }
 
-/// What an opening says of the machine: it is that before the first step of the group.
+/// The steps that were opened.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct GroupLine {
     first_step: u64,
     steps: usize,
+}
+
+/// What the opening says of the machine: it is that before `step`, the first step of the stretch.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MachineLine {
+    step: u64,
     memory_words: u32,
     stack_hash: B256,
     memory_hash: B256,
@@ -103,31 +111,34 @@ impl Line {
         index: u64,
         opening: &StepOpening,
     ) -> Result<Self, TraceError> {
-        let group = &opening.group;
-        let end = group.first_step + group.steps.len() as u64;
+        let group = GroupLine {
+            first_step: opening.first_step(),
+            steps: opening.step_count(),
+        };
         let opened = opening.step(index).ok_or(TraceError::OtherSteps {
             index,
             first: group.first_step,
-            end,
+            steps: group.steps,
         })?;
+        let stretch = opened.stretch;
         let effects = opened.effects.iter();
         Ok(Self {
             steps_root: commitment.root,
             steps: commitment.count,
             step: index,
-            depth: group.depth,
+            depth: stretch.depth,
             pc: opened.step.pc,
             opcode: opened.step.opcode,
             stack_height: opened.step.stack_height,
             gas_remaining: opened.step.gas_remaining,
             gas_cost: opened.gas_cost,
             effects: effects.map(|effect| format!("{effect:?}")).collect(),
-            group: GroupLine {
-                first_step: group.first_step,
-                steps: group.steps.len(),
-                memory_words: group.memory_words,
-                stack_hash: group.stack_hash,
-                memory_hash: group.memory_hash,
+            group,
+            machine: MachineLine {
+                step: opened.stretch_start,
+                memory_words: stretch.memory_words,
+                stack_hash: stretch.stack_hash,
+                memory_hash: stretch.memory_hash,
             },
             siblings: opening.proof.siblings().len(),
             opening: hex::encode_prefixed(opening.to_bytes()),
@@ -148,12 +159,11 @@ impl Line {
             siblings,
             ..
         } = self;
-        let last = group.first_step + group.steps as u64 - 1;
         say(format_args!(
             "step {step} of {steps}, root {steps_root}: depth {depth}, pc {pc}, opcode \
-             {opcode:#04x}, gas {gas_remaining}, cost {gas_cost}; opened with the steps {} to {last}, \
-             proof of {siblings} digests holds",
-            group.first_step
+             {opcode:#04x}, gas {gas_remaining}, cost {gas_cost}; opened with the {} steps from {} \
+             on, proof of {siblings} digests holds",
+            group.steps, group.first_step
         ))?;
         self.effects.iter().try_for_each(say)
     }

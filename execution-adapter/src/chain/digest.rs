@@ -233,7 +233,7 @@ impl Fields<'_> {
                 blob_base_cost: self.u64()?,
             };
             let in_place = blobs.last().is_none_or(|(before, _)| *before <= from);
-            if !in_place || params.update_fraction == 0 {
+            if !in_place || !is_possible(&params) {
                 return Err(RulesError::Blobs);
             }
             blobs.push((from, params));
@@ -254,6 +254,17 @@ impl fmt::Display for RulesError {
 }
 
 impl core::error::Error for RulesError {}
+
+/// Most blobs of a block that rules may allow: many times what any chain has.
+const MAX_BLOBS: u64 = 1 << 15;
+
+/// Whether what follows from blob parameters can be reckoned: nothing is divided by zero, and nothing
+/// overflows.
+pub(super) fn is_possible(params: &BlobParams) -> bool {
+    params.update_fraction > 0
+        && (1..=MAX_BLOBS).contains(&params.max_blob_count)
+        && params.target_blob_count <= params.max_blob_count
+}
 
 /// Lists here have dozens of items at most; a longer one would still have a digest of its own.
 fn put_count(bytes: &mut Vec<u8>, count: usize) {

@@ -1,5 +1,6 @@
 //! Rules from the configuration in geth's `genesis.json`.
 
+use super::digest::is_possible;
 use super::{ChainSpec, HeaderRules};
 use alloc::{borrow::Cow, format, string::String, vec::Vec};
 use alloy_eips::eip7840::BlobParams;
@@ -147,10 +148,12 @@ fn blobs(config: &ChainConfig) -> Result<Vec<(u64, BlobParams)>, UnsupportedFork
             field: "blobSchedule",
             reason: format!("no blob parameters for the fork at time {time}"),
         })?;
-        if params.update_fraction == 0 {
+        if !is_possible(&params) {
+            let reason =
+                "baseFeeUpdateFraction is 0, max is 0 or beyond 32768, or target beyond max";
             return Err(UnsupportedFork {
                 field: "blobSchedule",
-                reason: format!("baseFeeUpdateFraction 0 for the fork at time {time}"),
+                reason: format!("{reason}, for the fork at time {time}"),
             });
         }
         blobs.push((time, params));
@@ -219,6 +222,16 @@ mod tests {
             (
                 r#"{"chainId": 9, "cancunTime": 1, "blobSchedule":
                     {"cancun": {"target": 3, "max": 6, "baseFeeUpdateFraction": 0}}}"#,
+                "blobSchedule",
+            ),
+            (
+                r#"{"chainId": 9, "cancunTime": 1, "blobSchedule":
+                    {"cancun": {"target": 0, "max": 0, "baseFeeUpdateFraction": 5}}}"#,
+                "blobSchedule",
+            ),
+            (
+                r#"{"chainId": 9, "cancunTime": 1, "blobSchedule":
+                    {"cancun": {"target": 7, "max": 6, "baseFeeUpdateFraction": 5}}}"#,
                 "blobSchedule",
             ),
         ] {

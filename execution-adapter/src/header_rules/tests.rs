@@ -187,3 +187,13 @@ fn headers_that_were_made_up_are_refused_without_a_panic() {
     };
     assert_eq!(refused(&parent, &header), Some(Field::GasLimit));
 }
+
+#[test]
+fn a_parent_that_was_made_up_is_refused() {
+    let [mut parent, header] = new([CANCUN + 12, CANCUN + 24]);
+    assert_eq!(refused(&parent, &header), None);
+    for used in [parent.gas_limit + 1, 1_400_000_000_000_000_000, u64::MAX] {
+        parent.gas_used = used;
+        assert_eq!(refused(&parent, &header), Some(Field::GasUsed), "{used}");
+    }
+}

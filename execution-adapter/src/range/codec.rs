@@ -43,7 +43,8 @@ impl RangeInput {
 
     /// Decodes what [`to_bytes`](Self::to_bytes) encodes.
     ///
-    /// Safe on untrusted bytes: memory is taken for what is there, at most about ten times the input.
+    /// Safe on untrusted bytes: memory is taken for what is there, a few times the
+    /// input, some forty times where blocks are full of the shortest transactions.
     /// Nodes, codes and headers stay where they are in `bytes`.
     ///
     /// # Errors

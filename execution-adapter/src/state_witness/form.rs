@@ -77,7 +77,8 @@ impl StateWitness {
 
     /// Decodes what [`to_bytes`](Self::to_bytes) encodes.
     ///
-    /// Safe on untrusted bytes: memory is taken for what is there, at most about ten times the input.
+    /// Safe on untrusted bytes: memory is taken for what is there, a few times the
+    /// input, some forty times where blocks are full of the shortest transactions.
     ///
     /// # Errors
     /// [`RangeInputError`] names the first thing that is wrong.

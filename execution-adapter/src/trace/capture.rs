@@ -1,6 +1,6 @@
 //! The execution thread's part: an inspector that copies what changed, and hashes nothing.
 //!
-//! What steps changed on the stack is copied when the next *group* of their frame begins, what one
+//! What steps changed on the stack is copied when the next *stretch* of their frame begins, what one
 //! changed in memory when the next *step* of its frame does. By then calls have returned, their
 //! result lies on the stack and in memory, and an opcode that halted its frame has no next step and
 //! so no changes. The hooks of revm come in this order:
@@ -21,7 +21,7 @@ use super::effect::{Change, Effect};
 use super::layout::{GROUP_STEPS, LONG_INPUT, Message, NO_STEP, Writer, tag};
 use super::opcodes::{FACTS, GROWS, OPERANDS, STORES, WriteLen, input_operand, write_operands};
 use super::raw::{
-    Batch, Fill, NOT_A_STEP, RawEffect, RawEnd, RawFrame, RawGroup, RawReturn, RawStep, RawWrite,
+    Batch, Fill, NOT_A_STEP, RawEffect, RawEnd, RawFrame, RawReturn, RawStep, RawStretch, RawWrite,
     index,
 };
 use alloc::vec::Vec;
@@ -41,7 +41,7 @@ use revm::interpreter::{
 struct Frame {
     /// Size of its memory as of the last look.
     memory_words: u32,
-    /// Items from the bottom that are as they were when its last group began, but for what the last
+    /// Items from the bottom that are as they were when its last stretch began, but for what the last
     /// opcode changed.
     kept: usize,
     /// Of the last opcode: items that it may have changed.
@@ -69,10 +69,10 @@ pub(super) struct Recorder {
     pub(super) batch: Batch,
     /// Steps of the transaction so far.
     pub(super) step_count: u64,
-    /// Most steps of a group.
-    group_steps: usize,
-    /// Steps that the group under way may still have.
-    room: usize,
+    /// Steps of a group, a power of two.
+    group_steps: u64,
+    /// Steps that the stretch under way may still have.
+    room: u64,
     frames: Vec<Frame>,
     /// Of each call under way, whether it has a frame.
     calls: Vec<bool>,
@@ -91,7 +91,7 @@ impl Recorder {
         Self {
             batch: Batch::default(),
             step_count: 0,
-            group_steps: GROUP_STEPS,
+            group_steps: GROUP_STEPS as u64,
             room: 0,
             frames: Vec::new(),
             calls: Vec::new(),
@@ -137,10 +137,13 @@ impl Recorder {
             copy_memory(batch, frame, &interp.memory);
         }
         if self.room == 0 {
-            self.room = self.group_steps;
+            let in_group = self.step_count & (self.group_steps - 1);
+            self.room = self.group_steps - in_group;
+            if in_group == 0 {
+                batch.groups.push(index(batch.stretches.len()));
+            }
             let pushed = copy_items(batch, stack, frame.kept);
-            batch.groups.push(RawGroup {
-                number: self.step_count,
+            batch.stretches.push(RawStretch {
                 last_cost: 0,
                 step: index(batch.steps.len()),
                 memory_words: frame.memory_words,
@@ -203,14 +206,14 @@ impl Recorder {
         context: &mut CTX,
     ) {
         let batch = &mut self.batch;
-        let (Some(step), Some(group)) = (batch.steps.last(), batch.groups.last_mut()) else {
+        let (Some(step), Some(stretch)) = (batch.steps.last(), batch.stretches.last_mut()) else {
             return;
         };
-        group.last_cost = step.gas_remaining.saturating_sub(interp.gas.remaining());
+        stretch.last_cost = step.gas_remaining.saturating_sub(interp.gas.remaining());
         if interp.bytecode.is_end() {
             let result = interp.bytecode.instruction_result();
             if result.is_some_and(InstructionResult::is_halt) {
-                group.last_cost = step.gas_remaining;
+                stretch.last_cost = step.gas_remaining;
                 self.store = None;
             }
         }
@@ -412,11 +415,11 @@ impl Recorder {
 
     /// Whether the next step begins a group.
     #[inline]
-    pub(super) fn group_is_over(&self) -> bool {
-        self.room == 0
+    pub(super) fn begins_group(&self) -> bool {
+        self.step_count & (self.group_steps - 1) == 0
     }
 
-    /// An effect that its group ends with.
+    /// An effect that its stretch ends with.
     fn closing_effect(&mut self, effect: Effect, fill: Fill) -> u32 {
         self.room = 0;
         self.effect(effect, fill)

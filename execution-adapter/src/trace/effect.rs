@@ -174,7 +174,7 @@ impl Effect {
     /// for some effect.
     pub fn from_bytes(bytes: &[u8; 128]) -> Result<Self, TraceError> {
         let effect = Self::read(Fields(bytes)).ok_or(TraceError::BadRecord {
-            what: "no effect begins with this byte",
+            what: "no effect begins with these two bytes",
         })?;
         // One encoding per effect: whatever was not read must be zero.
         if effect.to_bytes() != *bytes {
@@ -192,12 +192,12 @@ impl Effect {
         Some(match kind {
             tag::STORAGE => Self::Storage(Change::read(fields)),
             tag::TRANSIENT => Self::Transient(Change::read(fields)),
-            tag::LOG => Self::Log {
+            tag::LOG if second <= 4 => Self::Log {
                 address: fields.address(2),
                 topics: second,
                 hash,
             },
-            tag::CALL => Self::Call {
+            tag::CALL if second <= 3 => Self::Call {
                 kind: second,
                 is_static: third == 1,
                 target: fields.address(3),
@@ -206,14 +206,14 @@ impl Effect {
                 value,
                 input_hash: hash,
             },
-            tag::CREATE => Self::Create {
+            tag::CREATE if second <= 1 => Self::Create {
                 kind: second,
                 gas_limit: u64::from_be_bytes(fields.array(2)),
                 salt: B256::new(fields.array(32)),
                 value,
                 init_code_hash: hash,
             },
-            tag::END => Self::End {
+            tag::END if second <= 2 => Self::End {
                 status: second,
                 precompile: third == 1,
                 gas_remaining: u64::from_be_bytes(fields.array(3)),
@@ -251,61 +251,70 @@ impl Change {
     }
 }
 
-/// The hash of steps and their effects: `steps`, and the effects one by one onto it.
+impl Effect {
+    /// Whether its step is the last of a stretch: another frame goes on, or this one after a call.
+    pub(super) fn ends_stretch(&self) -> bool {
+        matches!(
+            self,
+            Self::Call { .. } | Self::Create { .. } | Self::End { .. }
+        )
+    }
+}
+
+/// The hash of the steps of a group: of all of them, and then what is folded onto it one by one.
 pub(super) fn steps_hash(
     hasher: &impl TreeHasher,
     steps: &Message,
-    effects: impl IntoIterator<Item = Message>,
+    folded: impl IntoIterator<Item = Message>,
 ) -> Digest {
-    let hashes = effects.into_iter().map(|effect| hasher.hash_leaf(&effect));
+    let hashes = folded.into_iter().map(|record| hasher.hash_leaf(&record));
     hashes.fold(hasher.hash_leaf(steps), |so_far, hash| {
         hasher.hash_node(EFFECTS_NODE, &so_far, &hash)
     })
 }
 
-/// Hashes effects onto the steps of their groups, the first of all groups first, then the second, so
-/// that all lanes have work.
+/// Folds effects and stretches onto the steps of their groups, the first of all groups first, then the
+/// second, so that all lanes have work.
 #[derive(Debug, Default)]
-pub(super) struct EffectFolds {
-    /// Effects of each group so far.
+pub(super) struct Folds {
+    /// Of each group, how many there are.
     counts: Vec<u32>,
-    /// By place in its group: group and effect.
-    rounds: Vec<Vec<(u32, u32)>>,
+    /// By place in its group: the group, and the digest to fold.
+    rounds: Vec<Vec<(u32, Digest)>>,
     pairs: Vec<[u8; PAIR_LEN]>,
     made: Vec<Digest>,
 }
 
-impl EffectFolds {
-    /// Folds the digests of the effects, given as (group, effect) in order, onto those of the groups.
-    pub(super) fn fold(
-        &mut self,
-        hasher: &impl TreeHasher,
-        effects: impl Iterator<Item = (usize, usize)>,
-        digests: &[Digest],
-        groups: &mut [Digest],
-    ) {
+impl Folds {
+    /// Forgets all, for so many groups.
+    pub(super) fn clear(&mut self, groups: usize) {
         self.counts.clear();
-        self.counts.resize(groups.len(), 0);
+        self.counts.resize(groups, 0);
         self.rounds.iter_mut().for_each(Vec::clear);
-        for (group, effect) in effects {
-            let Some(count) = self.counts.get_mut(group) else {
-                continue;
-            };
-            let round = *count as usize;
-            *count += 1;
-            if self.rounds.len() <= round {
-                self.rounds.push(Vec::new());
-            }
-            if let Some(round) = self.rounds.get_mut(round) {
-                round.push((index(group), index(effect)));
-            }
+    }
+
+    /// Notes what is to be folded next in a group.
+    pub(super) fn push(&mut self, group: usize, digest: Digest) {
+        let Some(count) = self.counts.get_mut(group) else {
+            return;
+        };
+        let round = *count as usize;
+        *count += 1;
+        if self.rounds.len() <= round {
+            self.rounds.push(Vec::new());
         }
+        if let Some(round) = self.rounds.get_mut(round) {
+            round.push((index(group), digest));
+        }
+    }
+
+    /// Folds all onto the digests of the groups.
+    pub(super) fn fold(&mut self, hasher: &impl TreeHasher, groups: &mut [Digest]) {
         for round in self.rounds.iter().take_while(|round| !round.is_empty()) {
             self.pairs.clear();
-            self.pairs.extend(round.iter().map(|(group, effect)| {
+            self.pairs.extend(round.iter().map(|(group, digest)| {
                 let so_far = groups.get(*group as usize).copied().unwrap_or_default();
-                let effect = digests.get(*effect as usize).copied().unwrap_or_default();
-                pair(&so_far, &effect)
+                pair(&so_far, digest)
             }));
             self.made.resize(round.len(), [0; 32]);
             hasher.hash_nodes(EFFECTS_NODE, &self.pairs, &mut self.made);

@@ -112,14 +112,14 @@ fn write_step(
     use core::fmt::Write as _;
 
     let step = seen.step;
-    refunds.resize(usize::from(seen.group.depth), 0);
+    refunds.resize(usize::from(seen.stretch.depth), 0);
     if let Some(own) = refunds.last_mut() {
         *own = seen.refund;
     }
     let refund: i64 = refunds.iter().sum();
     line.clear();
-    let (pc, op, depth) = (step.pc, step.opcode, seen.group.depth);
-    let (gas, cost) = (step.gas_remaining, seen.group.last_cost);
+    let (pc, op, depth) = (step.pc, step.opcode, seen.stretch.depth);
+    let (gas, cost) = (step.gas_remaining, seen.stretch.last_cost);
     let memory = seen.frame.memory.len();
     let written: core::fmt::Result = (|| {
         write!(

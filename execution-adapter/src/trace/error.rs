@@ -32,14 +32,14 @@ pub enum TraceError {
         /// Steps in the trace.
         count: u64,
     },
-    /// An opening is of a group of other steps.
+    /// An opening is of another group, or has more or less steps than that.
     OtherSteps {
         /// Step asked for.
         index: u64,
-        /// First step of the group.
+        /// First step of the group opened.
         first: u64,
-        /// Step behind its last.
-        end: u64,
+        /// Steps that it has.
+        steps: usize,
     },
     /// Bytes that are no record of steps, or of an effect.
     BadRecord {
@@ -75,12 +75,15 @@ impl fmt::Display for TraceError {
             Self::NoSuchStep { index, count } => {
                 write!(f, "no step {index}: the trace has {count} steps")
             }
-            Self::OtherSteps { index, first, end } => {
-                write!(
-                    f,
-                    "the opening is of the steps {first} to {end}, without step {index}"
-                )
-            }
+            Self::OtherSteps {
+                index,
+                first,
+                steps,
+            } => write!(
+                f,
+                "the opening is of {steps} steps from step {first} on, and not of the group of step \
+                 {index}"
+            ),
             Self::BadRecord { what } => write!(f, "not a trace record: {what}"),
             Self::EffectMismatch => {
                 f.write_str("the opening has more or less effects than its steps")

@@ -105,14 +105,14 @@ fn commit(payload: &[u8], count: u64, limit: u64) -> Result<StepsCommitment, Tra
 fn encode(seen: &mut Seen<'_>, item: &mut Vec<u8>, payload: &mut Vec<u8>) {
     item.clear();
     let memory_hash = memory_hash(seen);
-    let (step, group) = (seen.step, seen.group);
+    let (step, stretch) = (seen.step, seen.stretch);
     step.pc.encode(item);
     step.opcode.encode(item);
     step.gas_remaining.encode(item);
-    group.last_cost.encode(item);
+    stretch.last_cost.encode(item);
     stack_hash(seen).encode(item);
     memory_hash.encode(item);
-    group.depth.encode(item);
+    stretch.depth.encode(item);
     let effects = seen.effects.iter().filter_map(|(effect, bytes)| {
         // The record has no hash yet, and is whole without it.
         Some((Effect::from_bytes(&effect.message).ok()?, *bytes))

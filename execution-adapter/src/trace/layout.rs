@@ -17,6 +17,7 @@ pub(super) mod tag {
     pub(crate) const SELF_DESTRUCT: u8 = 8;
     pub(crate) const FRAME: u8 = 9;
     pub(crate) const GROUP: u8 = 10;
+    pub(crate) const STRETCH: u8 = 11;
 
     /// Node of a stack: the hash below, and the item on top of it.
     pub(crate) const STACK_NODE: u8 = 0x90;
@@ -24,12 +25,10 @@ pub(super) mod tag {
     pub(crate) const BUFFERS_NODE: u8 = 0x91;
     /// Node of the opening effect and the frame record: what a stack begins with.
     pub(crate) const FRAME_NODE: u8 = 0x92;
-    /// Node of steps, with their effects so far, and one more effect.
+    /// Node of steps, with their effects so far, and one more effect or stretch.
     pub(crate) const EFFECTS_NODE: u8 = 0x93;
     /// Node of a memory hash and the place of a long call input in that memory.
     pub(crate) const LONG_INPUT_NODE: u8 = 0x94;
-    /// Node of the log of step groups and their number: the steps root.
-    pub(crate) const STEPS_ROOT_NODE: u8 = 0x95;
     /// Tag of a memory node is this and its level.
     pub(crate) const MEMORY_NODE: u8 = 0xa0;
 }
@@ -41,7 +40,7 @@ pub(super) const MEMORY_LEVELS: usize = 33;
 /// caller's memory, so that no call costs more to trace than to run.
 pub(super) const LONG_INPUT: usize = 4096;
 
-/// Most steps of a group: what one leaf hash takes.
+/// Steps of a group but the last: what one leaf hash takes. A power of two.
 pub(super) const GROUP_STEPS: usize = 8;
 
 /// Bytes of a step in its group.

@@ -1,11 +1,12 @@
-//! From events to records: follows the frames of each transaction through a batch, group by group,
-//! notes what is to be hashed, hashes it in waves, and assembles the records.
+//! From events to records: follows the frames of each transaction through a batch, stretch by
+//! stretch, notes what is to be hashed, hashes it in waves, and assembles the records.
 
-use super::effect::EffectFolds;
+use super::effect::Folds;
 use super::layout::Message;
+use super::layout::tag;
 use super::layout::tag::{FRAME_NODE, LONG_INPUT_NODE};
 use super::memory::{Memories, Memory};
-use super::raw::{Batch, Fill, RawWrite, index};
+use super::raw::{Batch, Fill, NOT_A_STEP, RawWrite, index};
 use super::record::{assemble, steps_message};
 use super::stacks::{Chain, Stacks};
 use super::waves::{Id, NONE, pair};
@@ -50,7 +51,7 @@ pub(super) struct Machine<H> {
     spare: Vec<Frame>,
     stacks: Stacks,
     memories: Memories,
-    /// Of each group: node of its stack, node of its memory hash.
+    /// Of each stretch: node of its stack, node of its memory hash.
     nodes: Vec<(Id, Id)>,
     /// Effects with all hashes in them.
     messages: Vec<Message>,
@@ -62,7 +63,10 @@ pub(super) struct Machine<H> {
     step_messages: Vec<Message>,
     /// Of each group: the hash of its steps and their effects.
     steps: Vec<Digest>,
-    folds: EffectFolds,
+    /// The stretches that no group begins with: their records, and the hashes of these.
+    later_stretches: Vec<Message>,
+    later_digests: Vec<Digest>,
+    folds: Folds,
 }
 
 /// A call input that is bound by its place in memory.
@@ -103,7 +107,9 @@ impl<H: TreeHasher> Machine<H> {
             pairs: Vec::new(),
             step_messages: Vec::new(),
             steps: Vec::new(),
-            folds: EffectFolds::default(),
+            later_stretches: Vec::new(),
+            later_digests: Vec::new(),
+            folds: Folds::default(),
             hasher,
         }
     }
@@ -114,9 +120,10 @@ impl<H: TreeHasher> Machine<H> {
         self.note_nodes(batch);
         self.memories.hash(&self.hasher);
         self.hash_effects();
-        self.hash_steps(batch);
         self.hash_frames(batch);
         self.stacks.hash(&self.hasher, &batch.items);
+        self.hash_stretches(batch);
+        self.hash_steps(batch);
         self.assemble(batch, records);
         self.keep();
     }
@@ -126,6 +133,16 @@ impl<H: TreeHasher> Machine<H> {
         let effects = batch.effects.iter().zip(&self.messages);
         let of_steps = effects.filter(|(effect, _)| steps.contains(&(effect.step as usize)));
         of_steps.map(|(_, message)| *message).collect()
+    }
+
+    /// The record of a stretch of the last batch that no group begins with.
+    pub(super) fn later_stretch(&self, batch: &Batch, place: usize) -> Option<Message> {
+        let before = batch.stretches.get(..place)?;
+        let later = before
+            .iter()
+            .zip(0..)
+            .filter(|(_, at)| !batch.groups.contains(at));
+        self.later_stretches.get(later.count()).copied()
     }
 
     /// Puts the hashes of bytes into the effects.
@@ -160,7 +177,7 @@ impl<H: TreeHasher> Machine<H> {
         }
     }
 
-    /// Follows the groups and notes their stack and memory nodes.
+    /// Follows the stretches and notes their stack and memory nodes.
     fn note_nodes(&mut self, batch: &Batch) {
         self.stacks.clear();
         self.memories.clear();
@@ -170,23 +187,23 @@ impl<H: TreeHasher> Machine<H> {
         let mut writes = Writes::new(batch);
         let mut long_inputs = core::mem::take(&mut self.long_inputs);
         let mut inputs = long_inputs.iter_mut().peekable();
-        for (group, place) in batch.groups.iter().zip(0..) {
-            // Most groups have nothing before them.
-            if group.step >= events.next {
-                self.before_step(batch, &mut events, group.step);
+        for (stretch, place) in batch.stretches.iter().zip(0..) {
+            // Most have nothing before them.
+            if stretch.step >= events.next {
+                self.before_step(batch, &mut events, stretch.step);
                 events.look();
             }
-            self.leave_frames(group.depth);
+            self.leave_frames(stretch.depth);
             let Some(frame) = self.frames.last_mut() else {
                 continue;
             };
-            frame.resize(&mut self.memories, group.memory_words);
-            frame.write(&mut self.memories, &mut writes, group.step);
+            frame.resize(&mut self.memories, stretch.memory_words);
+            frame.write(&mut self.memories, &mut writes, stretch.step);
             let memory = frame.memory_node(&mut self.memories);
             let base = frame.base_node(&mut self.stacks);
-            let step = batch.steps.get(group.step as usize);
+            let step = batch.steps.get(stretch.step as usize);
             let height = step.map_or(0, |step| usize::from(step.stack_height));
-            let new = usize::from(group.pushed);
+            let new = usize::from(stretch.pushed);
             let stack = self
                 .stacks
                 .push(&mut frame.chain, base, height, new, first_item);
@@ -279,31 +296,54 @@ impl<H: TreeHasher> Machine<H> {
         self.hasher.hash_leaves(&self.messages, &mut self.digests);
     }
 
-    /// Hashes the steps of each group, and then their effects onto that.
+    /// Makes and hashes the records of the stretches that no group begins with.
+    fn hash_stretches(&mut self, batch: &Batch) {
+        let mut records = core::mem::take(&mut self.later_stretches);
+        records.clear();
+        for group in 0..batch.groups.len() {
+            let later = batch.stretches_of(group).skip(1);
+            records.extend(later.map(|place| self.record(batch, tag::STRETCH, place, &[0; 32])));
+        }
+        self.later_digests.clear();
+        self.later_digests.resize(records.len(), [0; 32]);
+        self.hasher.hash_leaves(&records, &mut self.later_digests);
+        self.later_stretches = records;
+    }
+
+    /// Hashes the steps of each group, and then later stretches and effects onto that.
     fn hash_steps(&mut self, batch: &Batch) {
-        let steps_of = |group| batch.steps.get(batch.steps_of(group)).unwrap_or_default();
         let groups = 0..batch.groups.len();
         self.step_messages.clear();
-        self.step_messages
-            .extend(groups.map(|group| steps_message(steps_of(group))));
+        self.step_messages.extend(groups.clone().map(|group| {
+            let steps = batch.steps.get(batch.steps_of_group(group));
+            steps_message(steps.unwrap_or_default())
+        }));
         self.steps.clear();
-        self.steps.resize(batch.groups.len(), [0; 32]);
+        self.steps.resize(groups.len(), [0; 32]);
         self.hasher
             .hash_leaves(&self.step_messages, &mut self.steps);
-        let effects = batch.effects.iter().map(|effect| effect.step);
-        let mut group = 0;
-        let of_groups = effects.zip(0..).filter_map(|(step, effect)| {
-            let step = step as usize;
-            if step >= batch.steps.len() {
-                return None;
+        self.folds.clear(groups.len());
+        let mut later = self.later_digests.iter();
+        let effects = batch.effects.iter().zip(&self.digests);
+        let mut effects = effects
+            .filter(|(effect, _)| effect.step != NOT_A_STEP)
+            .peekable();
+        for group in groups {
+            for (stretch, place) in batch.stretches_of(group).zip(0..) {
+                if place > 0
+                    && let Some(digest) = later.next()
+                {
+                    self.folds.push(group, *digest);
+                }
+                let end = batch.steps_of(stretch).end;
+                while let Some((_, digest)) =
+                    effects.next_if(|(effect, _)| (effect.step as usize) < end)
+                {
+                    self.folds.push(group, *digest);
+                }
             }
-            while batch.steps_of(group).end <= step {
-                group += 1;
-            }
-            Some((group, effect))
-        });
-        self.folds
-            .fold(&self.hasher, of_groups, &self.digests, &mut self.steps);
+        }
+        self.folds.fold(&self.hasher, &mut self.steps);
     }
 
     /// Hashes the frames of the batch, which stacks begin with.
@@ -329,20 +369,25 @@ impl<H: TreeHasher> Machine<H> {
 
     fn assemble(&mut self, batch: &Batch, records: &mut Vec<Message>) {
         records.clear();
-        let groups = batch.groups.iter().zip(0..);
-        let hashes = self.nodes.iter().zip(&self.steps);
-        records.extend(
-            groups
-                .zip(hashes)
-                .map(|((group, place), ((stack, memory), hash))| {
-                    let steps = batch.steps_of(place);
-                    let first = batch.steps.get(steps.start);
-                    let height = first.map_or(0, |step| step.stack_height);
-                    let stack = self.stacks.digest(height, *stack);
-                    let memory = self.memories.digest(*memory);
-                    assemble(&group.header(steps.len()), stack, memory, hash)
-                }),
-        );
+        let groups = self.steps.iter().zip(0..);
+        records.extend(groups.map(|(hash, group)| {
+            let first = batch.stretches_of(group).start;
+            self.record(batch, tag::GROUP, first, hash)
+        }));
+    }
+
+    /// The record of a stretch.
+    fn record(&self, batch: &Batch, tag: u8, place: usize, last_word: &Digest) -> Message {
+        let nodes = batch.stretches.get(place).zip(self.nodes.get(place));
+        let Some((stretch, (stack, memory))) = nodes else {
+            return [0; 128];
+        };
+        let steps = batch.steps_of(place);
+        let first = batch.steps.get(steps.start);
+        let height = first.map_or(0, |step| step.stack_height);
+        let stack = self.stacks.digest(height, *stack);
+        let memory = self.memories.digest(*memory);
+        assemble(&stretch.header(tag, steps.len()), stack, memory, last_word)
     }
 
     /// Keeps what the frames need in the next batch.

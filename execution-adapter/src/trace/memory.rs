@@ -7,7 +7,7 @@
 //! memory_hash    node(0x91, root, hash of the return data)
 //! ```
 //!
-//! The size is in the step record, so a root's level is known to who opens it.
+//! The size is in the record of a stretch, so a root's level is known to who opens it.
 
 use super::layout::MEMORY_LEVELS;
 use super::layout::tag::{BUFFERS_NODE, MEMORY_NODE};

@@ -1,23 +1,23 @@
 //! The trace commitment: every step of a transaction in a log of its own.
 //!
-//! docs/FORMAT.md, section 9, is the contract. Up to eight consecutive steps of a frame are a leaf of
-//! four words:
+//! docs/FORMAT.md, section 9, is the contract. Eight consecutive steps are a leaf of four words:
 //!
 //! ```text
-//! word 0   number of steps, depth, memory size, number of the first step, gas cost of the last
+//! word 0   of the first stretch: number of steps, depth, memory size, gas cost of the last
 //! word 1   stack hash: a chain over all items, on top of the hash of the frame
 //! word 2   memory hash: a Merkle tree over the words of memory, and the return data
-//! word 3   steps hash: of each step pc, opcode, stack height, gas left; their effects: storage
+//! word 3   of each step pc, opcode, stack height, gas left; further stretches; effects: storage
 //!          written, calls, logs, creations, ends of frames
 //! ```
 //!
-//! Stack and memory are those before the first step. So one group, with the items and words that its
-//! opcodes read opened, says what the next group of the frame must look like.
+//! Stack and memory are those before the first step. Where another frame goes on in the middle of the
+//! eight, a new stretch begins, which has the same fields. So one stretch, with the items and words
+//! that its opcodes read opened, says what the next one of the frame must look like.
 //!
 //! # How it is computed
 //!
 //! The execution thread only copies what changed ([`Tracer`], an inspector). A stack hash costs one
-//! hash per item that is new since the group before, a memory hash one per touched word and level,
+//! hash per item that is new since the stretch before, a memory hash one per touched word and level,
 //! never the size of the stack or memory. And since all nodes of some thousand steps are hashed level by level, the lanes of
 //! wide registers are full although each chain is serial. With feature `engine`
 //! [`Tracer::threaded`] does all that behind the execution.
@@ -73,5 +73,5 @@ pub use eip3155::summary_line;
 pub use error::TraceError;
 pub use limits::{TraceLimits, TraceOptions};
 pub use open::{OpenedStep, StepOpening, verify_step};
-pub use record::{Step, StepGroup};
+pub use record::{Step, Stretch};
 pub use tracer::Tracer;

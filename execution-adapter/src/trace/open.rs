@@ -1,33 +1,33 @@
-//! Openings: one step of a trace and the group it is in, with the proof that they are.
+//! Openings: the group of a step, with the proof of its place in the trace.
 
 use super::TraceError;
 use super::effect::{Effect, steps_hash};
-use super::layout::{GROUP_STEPS, Message, STEP_LEN};
+use super::layout::{GROUP_STEPS, Message, tag};
 use super::machine::Machine;
 use super::raw::{Batch, RawStep};
-use super::record::{GROUP_PREFIX, Step, StepGroup, assemble, steps_message};
-use super::steps::{Sink, steps_root};
+use super::record::{Step, Stretch, steps_message};
+use super::steps::Sink;
 use crate::transition::StepsCommitment;
 use alloc::vec::Vec;
 use alloy_primitives::B256;
 use core::convert::Infallible;
 use qmtree_proofs::{
     Digest, Head, InclusionProof, NodeSource, Profile, Prover, Scheme, TWIG_LEAVES, TWIG_LEVEL,
-    TreeHasher, TxNum, VerifyError, level_tag,
+    TreeHasher, TxNum, level_tag,
 };
 
-/// A group of steps, their effects, and the proof of its place among the groups of its transaction.
+/// Steps of a group, as a count.
+const GROUP: u64 = GROUP_STEPS as u64;
+
+/// A group of eight steps, or the last ones of a transaction, and the proof of its place among the
+/// groups. Steps 8 n to 8 n + 7 are group n.
 ///
 /// docs/FORMAT.md, section 9.5, is the contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepOpening {
-    /// The steps, and the machine before the first of them.
-    pub group: StepGroup,
-    /// What they did beyond stack and memory, in order; each step says how many are its own.
-    pub effects: Vec<Effect>,
-    /// Root of the log of groups.
-    pub log_root: B256,
-    /// The group's place in that log.
+    /// The steps, frame after frame.
+    pub stretches: Vec<Stretch>,
+    /// The group's place in the log of groups.
     pub proof: InclusionProof,
 }
 
@@ -40,36 +40,54 @@ pub struct OpenedStep<'a> {
     pub gas_cost: u64,
     /// What it did beyond stack and memory, in order.
     pub effects: &'a [Effect],
+    /// The stretch that it is in; its stack and memory are those before its first step.
+    pub stretch: &'a Stretch,
+    /// Number of that first step in the transaction.
+    pub stretch_start: u64,
 }
 
 impl StepOpening {
+    /// Number of the first step.
+    #[must_use]
+    pub fn first_step(&self) -> u64 {
+        self.proof.tx_num().0.saturating_mul(GROUP)
+    }
+
+    /// Number of steps.
+    #[must_use]
+    pub fn step_count(&self) -> usize {
+        let steps = self.stretches.iter().map(|stretch| stretch.steps.len());
+        steps.sum()
+    }
+
     /// The step with this number in the transaction, if the group has it.
     #[must_use]
     pub fn step(&self, number: u64) -> Option<OpenedStep<'_>> {
-        let place = number.checked_sub(self.group.first_step)?;
-        let place = usize::try_from(place).ok()?;
-        let (before, rest) = self.group.steps.split_at_checked(place)?;
-        let step = rest.first()?;
-        let before = before.iter().map(|step| usize::from(step.effects)).sum();
-        let (_, effects) = self.effects.split_at_checked(before)?;
-        Some(OpenedStep {
-            step,
-            gas_cost: self.group.gas_cost(place)?,
-            effects: effects.get(..usize::from(step.effects))?,
-        })
+        let mut start = self.first_step();
+        for stretch in &self.stretches {
+            let place = usize::try_from(number.checked_sub(start)?).ok()?;
+            if let Some(step) = stretch.steps.get(place) {
+                return Some(OpenedStep {
+                    step,
+                    gas_cost: stretch.gas_cost(place)?,
+                    effects: stretch.effects_of(place)?,
+                    stretch,
+                    stretch_start: start,
+                });
+            }
+            start = start.checked_add(stretch.steps.len() as u64)?;
+        }
+        None
     }
 
-    /// Bytes to send, docs/FORMAT.md, section 9.5: at most 263 KB, most often below 2 KB.
+    /// Bytes to send, docs/FORMAT.md, section 9.5: at most 264 KB, most often below 2 KB.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = self.group.prefix().to_vec();
-        for step in &self.group.steps {
-            bytes.extend_from_slice(&step.to_bytes());
+        let count = u8::try_from(self.stretches.len()).unwrap_or(u8::MAX);
+        let mut bytes = alloc::vec![count];
+        for (stretch, tag) in self.stretches.iter().zip(tags()) {
+            stretch.put_bytes(tag, &mut bytes);
         }
-        for effect in &self.effects {
-            bytes.extend_from_slice(&effect.to_bytes());
-        }
-        bytes.extend_from_slice(self.log_root.as_slice());
         bytes.extend_from_slice(&self.proof.to_bytes());
         bytes
     }
@@ -79,64 +97,54 @@ impl StepOpening {
     /// # Errors
     /// [`TraceError::BadRecord`] if it is anything else.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, TraceError> {
-        let short = TraceError::BadRecord {
-            what: "the opening ends early",
-        };
-        let (prefix, rest) = bytes
-            .split_first_chunk::<GROUP_PREFIX>()
-            .ok_or(short.clone())?;
-        let (mut group, count) = StepGroup::from_prefix(prefix)?;
-        let (steps, rest) = rest
-            .split_at_checked(STEP_LEN * count)
-            .ok_or(short.clone())?;
-        group.steps = steps.as_chunks().0.iter().map(Step::from_bytes).collect();
-        let (effects, rest) = rest
-            .split_at_checked(128 * effect_count(&group))
-            .ok_or(short.clone())?;
-        let effects = effects.as_chunks().0.iter().map(Effect::from_bytes);
-        let (log_root, proof) = rest.split_first_chunk().ok_or(short)?;
+        let bad = |what| TraceError::BadRecord { what };
+        let (count, mut rest) = bytes.split_first().ok_or(bad("the opening ends early"))?;
+        if !(1..=GROUP_STEPS).contains(&usize::from(*count)) {
+            return Err(bad("a group has 1 to 8 stretches"));
+        }
+        let mut stretches = Vec::new();
+        for tag in tags().take(usize::from(*count)) {
+            let stretch;
+            (stretch, rest) = Stretch::read(tag, rest)?;
+            stretches.push(stretch);
+        }
         Ok(Self {
-            effects: effects.collect::<Result<_, _>>()?,
-            group,
-            log_root: B256::new(*log_root),
-            proof: InclusionProof::from_bytes(proof).map_err(|_| TraceError::BadRecord {
-                what: "the proof of the opening cannot be read",
-            })?,
+            stretches,
+            proof: InclusionProof::from_bytes(rest)
+                .map_err(|_| bad("the proof of the opening cannot be read"))?,
         })
     }
 
     /// The record of the group.
     fn record(&self, hasher: &impl TreeHasher) -> Message {
-        let steps: Vec<RawStep> = self.group.steps.iter().map(|step| (*step).into()).collect();
-        let effects = self.effects.iter().map(Effect::to_bytes);
-        let hash = steps_hash(hasher, &steps_message(&steps), effects);
-        let prefix = self.group.prefix();
-        let header = prefix.first_chunk().copied().unwrap_or_default();
-        assemble(
-            &header,
-            &self.group.stack_hash,
-            &self.group.memory_hash,
-            &hash,
-        )
+        let steps = self.stretches.iter().flat_map(|stretch| &stretch.steps);
+        let steps: Vec<RawStep> = steps.map(|step| (*step).into()).collect();
+        let folded = self.stretches.iter().zip(0..).flat_map(|(stretch, place)| {
+            let later = (place > 0).then(|| stretch.record(tag::STRETCH, &[0; 32]));
+            let effects = stretch.effects.iter().map(Effect::to_bytes);
+            later.into_iter().chain(effects)
+        });
+        let hash = steps_hash(hasher, &steps_message(&steps), folded);
+        let first = self.stretches.first();
+        first.map_or([0; 128], |first| first.record(tag::GROUP, &hash))
     }
 }
 
-/// The effects that the steps of a group have.
-fn effect_count(group: &StepGroup) -> usize {
-    let counts = group.steps.iter().map(|step| usize::from(step.effects));
-    counts.sum()
+/// First bytes of the records of a group's stretches.
+fn tags() -> impl Iterator<Item = u8> {
+    core::iter::once(tag::GROUP).chain(core::iter::repeat(tag::STRETCH))
 }
 
-/// Checks that step `index` of the trace that `commitment` binds is in the group opened, and that the
-/// group and its effects are those given.
+/// Checks that an opening is of the group that has step `index` of the trace that `commitment` binds,
+/// with all its steps and effects.
 ///
 /// The commitment is what a leaf's `transitionHash` was made of; the caller has checked that. Costs
-/// one hash per level, two per effect and four more. Safe on untrusted openings.
+/// one hash per level, two per effect and further stretch, and three more. Safe on untrusted openings.
 ///
 /// # Errors
-/// [`TraceError::NoSuchStep`] if the trace is shorter; [`TraceError::OtherSteps`] if the group has not
-/// this step; [`TraceError::EffectMismatch`] if there are more or less effects than the steps have;
-/// [`TraceError::Proof`] if the proof is of another trace, or for another group.
+/// [`TraceError::NoSuchStep`] if the trace is shorter; [`TraceError::OtherSteps`] if the group is
+/// another, or has more or less steps; [`TraceError::EffectMismatch`] and [`TraceError::BadRecord`] for
+/// what no trace has; [`TraceError::Proof`] if the proof is of another trace or group.
 pub fn verify_step(
     profile: Profile,
     commitment: &StepsCommitment,
@@ -147,31 +155,28 @@ pub fn verify_step(
     if index >= count {
         return Err(TraceError::NoSuchStep { index, count });
     }
-    let group = &opening.group;
-    let first = group.first_step;
-    let end = first.saturating_add(group.steps.len() as u64);
-    if !(first..end).contains(&index) || end > count || group.steps.len() > GROUP_STEPS {
-        return Err(TraceError::OtherSteps { index, first, end });
+    let group = index / GROUP;
+    let steps = GROUP.min(count - group * GROUP);
+    let place = opening.proof.tx_num();
+    if place != TxNum(group) || opening.step_count() as u64 != steps {
+        let first = opening.first_step();
+        let steps = opening.step_count();
+        return Err(TraceError::OtherSteps {
+            index,
+            first,
+            steps,
+        });
     }
-    if effect_count(group) != opening.effects.len() {
-        return Err(TraceError::EffectMismatch);
-    }
-    let groups = opening.proof.leaf_count();
-    let root = steps_root(&profile, opening.log_root, groups);
-    if root != commitment.root {
-        return Err(VerifyError::RootMismatch {
-            computed: root,
-            trusted: commitment.root,
-        }
-        .into());
+    let last = opening.stretches.len().saturating_sub(1);
+    for (stretch, place) in opening.stretches.iter().zip(0..) {
+        stretch.check(place == last)?;
     }
     let head = Head {
-        leaf_count: groups,
-        root: opening.log_root,
+        leaf_count: count.div_ceil(GROUP),
+        root: commitment.root,
         ..Head::empty(0, profile, Scheme::StateRoot1)
     };
     let leaf_hash = B256::new(profile.hash_leaf(&opening.record(&profile)));
-    let place = opening.proof.tx_num();
     Ok(opening.proof.verify(&head, place, leaf_hash)?)
 }
 
@@ -183,19 +188,9 @@ pub(super) struct Opener<H> {
     machine: Machine<H>,
     records: Vec<Message>,
     log: TwigLog<H>,
-    found: Option<Found>,
+    found: Option<Vec<Stretch>>,
     opening: Option<StepOpening>,
     ended: Vec<StepsCommitment>,
-}
-
-/// The group that has the step: its place, its record without what stands for the steps, its steps and
-/// their effects.
-#[derive(Debug)]
-struct Found {
-    place: u64,
-    prefix: [u8; GROUP_PREFIX],
-    steps: Vec<RawStep>,
-    effects: Vec<Message>,
 }
 
 impl<H: TreeHasher + Clone> Opener<H> {
@@ -203,7 +198,7 @@ impl<H: TreeHasher + Clone> Opener<H> {
         Self {
             machine: Machine::new(hasher.clone()),
             records: Vec::new(),
-            log: TwigLog::new(hasher.clone()),
+            log: TwigLog::new(hasher.clone(), index / GROUP),
             found: None,
             opening: None,
             ended: Vec::new(),
@@ -215,46 +210,53 @@ impl<H: TreeHasher + Clone> Opener<H> {
     /// Appends the records `from..to` of a batch.
     fn append(&mut self, batch: &Batch, from: usize, to: usize) {
         for at in from..to {
-            let (Some(record), Some(group)) = (self.records.get(at), batch.groups.get(at)) else {
+            let Some(record) = self.records.get(at) else {
                 return;
             };
-            let steps = batch.steps_of(at);
-            let end = group.number + steps.len() as u64;
-            if (group.number..end).contains(&self.index) {
-                self.log.keep_youngest();
-                self.found = Some(Found {
-                    place: self.log.count,
-                    prefix: record.first_chunk().copied().unwrap_or([0; GROUP_PREFIX]),
-                    effects: self.machine.effects_of(batch, &steps),
-                    steps: batch.steps.get(steps).unwrap_or_default().to_vec(),
-                });
+            if self.log.count == self.index / GROUP {
+                self.found = self.stretches(batch, at, record);
             }
             self.log.push(self.hasher.hash_leaf(record));
         }
     }
 
+    /// The stretches of the group at a place in the batch, of which this is the record.
+    fn stretches(&self, batch: &Batch, group: usize, record: &Message) -> Option<Vec<Stretch>> {
+        let stretches = batch.stretches_of(group).zip(0..);
+        let opened = stretches.map(|(place, in_group)| {
+            let steps = batch.steps_of(place);
+            let effects = self.machine.effects_of(batch, &steps);
+            let record = match in_group {
+                0 => *record,
+                _ => self.machine.later_stretch(batch, place)?,
+            };
+            let steps = batch.steps.get(steps)?.iter().map(|step| Step::from(*step));
+            Stretch::of_record(&record, steps.collect(), &effects).ok()
+        });
+        opened.collect()
+    }
+
     /// Ends the transaction, which had `count` steps.
     fn end(&mut self, count: u64, dropped: bool) {
-        let log = core::mem::replace(&mut self.log, TwigLog::new(self.hasher.clone()));
+        let next = TwigLog::new(self.hasher.clone(), self.index / GROUP);
+        let log = core::mem::replace(&mut self.log, next);
         let found = self.found.take();
         if dropped {
             return;
         }
         let Ok(prover) = Prover::new(&log, &self.hasher, log.count);
-        let log_root = prover.root();
         self.ended.push(StepsCommitment {
-            root: steps_root(&self.hasher, log_root, log.count),
+            root: if log.count == 0 {
+                B256::ZERO
+            } else {
+                prover.root()
+            },
             count,
         });
-        self.opening = found.and_then(|found| {
-            let (mut group, _) = StepGroup::from_prefix(&found.prefix).ok()?;
-            group.steps = found.steps.into_iter().map(Step::from).collect();
-            let effects = found.effects.iter().map(Effect::from_bytes);
+        self.opening = found.filter(|_| self.index < count).and_then(|stretches| {
             Some(StepOpening {
-                group,
-                effects: effects.collect::<Result<_, _>>().ok()?,
-                log_root,
-                proof: prover.inclusion(TxNum(found.place)).ok()?,
+                stretches,
+                proof: prover.inclusion(TxNum(self.index / GROUP)).ok()?,
             })
         });
     }
@@ -303,25 +305,20 @@ struct TwigLog<H> {
     roots: Vec<Digest>,
     /// The twig of the step's group, once it is complete.
     kept: Vec<Digest>,
-    kept_twig: Option<usize>,
+    kept_twig: u64,
     youngest: Vec<Digest>,
 }
 
 impl<H: TreeHasher> TwigLog<H> {
-    fn new(hasher: H) -> Self {
+    fn new(hasher: H, group: u64) -> Self {
         Self {
             hasher,
             count: 0,
             roots: Vec::new(),
             kept: Vec::new(),
-            kept_twig: None,
+            kept_twig: group / TWIG_LEAVES,
             youngest: Vec::new(),
         }
-    }
-
-    /// Keeps the twig that the next leaf hash is in.
-    fn keep_youngest(&mut self) {
-        self.kept_twig = Some(self.roots.len());
     }
 
     fn push(&mut self, leaf_hash: Digest) {
@@ -329,7 +326,7 @@ impl<H: TreeHasher> TwigLog<H> {
         self.count += 1;
         if self.youngest.len() as u64 == TWIG_LEAVES {
             let twig = core::mem::take(&mut self.youngest);
-            if self.kept_twig == Some(self.roots.len()) {
+            if self.roots.len() as u64 == self.kept_twig {
                 self.kept.clone_from(&twig);
             }
             self.roots.push(self.root_of(twig, 0));

@@ -20,12 +20,10 @@ pub(super) struct RawStep {
     pub(super) effects: u8,
 }
 
-/// Steps whose machine state is committed to once, before the first of them. They are up to the
-/// first step of the next group.
+/// Steps of one frame whose machine state is committed to once, before the first of them. They are up
+/// to the first step of the next stretch.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct RawGroup {
-    /// Number of the first step in the transaction.
-    pub(super) number: u64,
+pub(super) struct RawStretch {
     /// Gas cost of the last step.
     pub(super) last_cost: u64,
     /// The first step, by index in the batch.
@@ -34,7 +32,7 @@ pub(super) struct RawGroup {
     pub(super) memory_words: u32,
     pub(super) depth: u16,
     /// How many items from the top are in [`Batch::items`], since they may have changed since the
-    /// group before this one in the same frame.
+    /// stretch before this one in the same frame.
     pub(super) pushed: u16,
 }
 
@@ -107,7 +105,9 @@ pub(super) struct RawEnd {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) steps: Vec<RawStep>,
-    pub(super) groups: Vec<RawGroup>,
+    pub(super) stretches: Vec<RawStretch>,
+    /// The stretches that a group begins with, by index.
+    pub(super) groups: Vec<u32>,
     pub(super) items: Vec<U256>,
     pub(super) writes: Vec<RawWrite>,
     pub(super) words: Vec<[u8; 32]>,
@@ -125,6 +125,7 @@ impl Batch {
     pub(super) fn clear(&mut self) {
         let Self {
             steps,
+            stretches,
             groups,
             items,
             writes,
@@ -137,6 +138,7 @@ impl Batch {
             refunds,
         } = self;
         steps.clear();
+        stretches.clear();
         groups.clear();
         items.clear();
         writes.clear();
@@ -159,17 +161,30 @@ impl Batch {
         index(self.steps.len())
     }
 
+    /// The steps of the stretch with this index.
+    pub(super) fn steps_of(&self, stretch: usize) -> Range<usize> {
+        let first = |place: usize| Some(self.stretches.get(place)?.step as usize);
+        let from = first(stretch).unwrap_or(self.steps.len());
+        from..first(stretch + 1).unwrap_or(self.steps.len())
+    }
+
+    /// The stretches of the group with this index.
+    pub(super) fn stretches_of(&self, group: usize) -> Range<usize> {
+        let first = |place: usize| self.groups.get(place).map(|first| *first as usize);
+        let from = first(group).unwrap_or(self.stretches.len());
+        from..first(group + 1).unwrap_or(self.stretches.len())
+    }
+
     /// The steps of the group with this index.
-    pub(super) fn steps_of(&self, group: usize) -> Range<usize> {
-        let first = |group: usize| self.groups.get(group).map(|group| group.step as usize);
-        let from = first(group).unwrap_or(self.steps.len());
-        from..first(group + 1).unwrap_or(self.steps.len())
+    pub(super) fn steps_of_group(&self, group: usize) -> Range<usize> {
+        let stretches = self.stretches_of(group);
+        self.steps_of(stretches.start).start..self.steps_of(stretches.end).start
     }
 
     /// Bytes of events, for the limit.
     pub(super) fn weight(&self) -> u64 {
         let bytes = 16 * self.steps.len()
-            + 32 * self.groups.len()
+            + 24 * self.stretches.len()
             + 32 * self.items.len()
             + 32 * self.words.len()
             + self.bytes.len()

@@ -1,9 +1,10 @@
-//! The records of steps: up to eight steps of the EVM, and the machine before the first of them, in
-//! the 128 bytes of a leaf.
+//! The records of steps: eight steps of the EVM, and the machine before each stretch of them, in the
+//! 128 bytes of a leaf.
 
+use super::effect::Effect;
 use super::error::TraceError;
-use super::layout::{Fields, GROUP_STEPS, Message, STEP_LEN, Writer, tag};
-use super::raw::{RawGroup, RawStep};
+use super::layout::{Fields, GROUP_STEPS, Message, STEP_LEN, Writer};
+use super::raw::{RawStep, RawStretch};
 use alloc::vec::Vec;
 use alloy_primitives::B256;
 
@@ -26,16 +27,14 @@ pub struct Step {
 
 /// Consecutive steps of one frame, and the machine before the first of them.
 ///
-/// A group has up to eight steps. It ends early with a step that calls, creates or ends its frame, so
-/// the machine after it is in the next group of the same frame.
+/// A stretch ends where its group of eight steps does, and with a step that calls, creates or ends
+/// its frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StepGroup {
+pub struct Stretch {
     /// Call depth; 1 in the outermost frame.
     pub depth: u16,
     /// Size of the memory in words of 32 bytes, before the first step.
     pub memory_words: u32,
-    /// Number of the first step in its transaction.
-    pub first_step: u64,
     /// Gas that the last step took: with CALL and CREATE that which was handed on, all that was left
     /// if it halted the frame. What another one took is what the next one has less.
     pub last_gas_cost: u64,
@@ -45,10 +44,12 @@ pub struct StepGroup {
     pub memory_hash: B256,
     /// The steps.
     pub steps: Vec<Step>,
+    /// What they did beyond stack and memory, in order; each step says how many are its own.
+    pub effects: Vec<Effect>,
 }
 
-/// Bytes of the encoding of a group before its steps.
-pub(super) const GROUP_PREFIX: usize = 96;
+/// Bytes of the encoding of a stretch before its steps.
+const PREFIX_LEN: usize = 96;
 
 impl Step {
     /// The 16 bytes that are hashed, eight steps at a time.
@@ -71,57 +72,89 @@ impl Step {
     }
 }
 
-impl StepGroup {
-    /// The first 96 bytes of the record, which is all but what stands for the steps.
-    pub(super) fn prefix(&self) -> [u8; GROUP_PREFIX] {
-        let raw = RawGroup {
-            number: self.first_step,
+impl Stretch {
+    /// The record, in whose last word a group has what its steps did.
+    pub(super) fn record(&self, tag: u8, last_word: &[u8; 32]) -> Message {
+        let raw = RawStretch {
             last_cost: self.last_gas_cost,
             memory_words: self.memory_words,
             depth: self.depth,
-            ..RawGroup::default()
+            ..RawStretch::default()
         };
-        let header = raw.header(self.steps.len());
-        let record = assemble(&header, &self.stack_hash, &self.memory_hash, &[0; 32]);
-        record.first_chunk().copied().unwrap_or([0; GROUP_PREFIX])
+        let header = raw.header(tag, self.steps.len());
+        assemble(&header, &self.stack_hash, &self.memory_hash, last_word)
     }
 
-    /// The group that begins so, without its steps, and the number of these.
+    /// Appends the encoding: the record but for its last word, the steps, their effects.
+    pub(super) fn put_bytes(&self, tag: u8, bytes: &mut Vec<u8>) {
+        let record = self.record(tag, &[0; 32]);
+        bytes.extend(record.iter().take(PREFIX_LEN));
+        for step in &self.steps {
+            bytes.extend_from_slice(&step.to_bytes());
+        }
+        for effect in &self.effects {
+            bytes.extend_from_slice(&effect.to_bytes());
+        }
+    }
+
+    /// The stretch of a record that was made, with its steps and the records of their effects.
+    pub(super) fn of_record(
+        record: &Message,
+        steps: Vec<Step>,
+        effects: &[Message],
+    ) -> Result<Self, TraceError> {
+        let [tag, ..] = *record;
+        let mut bytes = record.iter().take(PREFIX_LEN).copied().collect::<Vec<u8>>();
+        steps.iter().for_each(|step| bytes.extend(step.to_bytes()));
+        effects.iter().for_each(|effect| bytes.extend(effect));
+        Self::read(tag, &bytes).map(|(stretch, _)| stretch)
+    }
+
+    /// The stretch that `bytes` begin with, and the bytes behind it.
     ///
     /// # Errors
-    /// [`TraceError::BadRecord`] if the first byte is not that of a group, the number of steps not 1
-    /// to 8, or a reserved byte not zero.
-    pub(super) fn from_prefix(prefix: &[u8; GROUP_PREFIX]) -> Result<(Self, usize), TraceError> {
+    /// [`TraceError::BadRecord`] if there is none: another first byte than `tag`, not 1 to 8 steps, a
+    /// reserved byte that is not zero, effects that are none, or not enough bytes.
+    pub(super) fn read(tag: u8, bytes: &[u8]) -> Result<(Self, &[u8]), TraceError> {
         let bad = |what| TraceError::BadRecord { what };
+        let short = || bad("the opening ends early");
+        let (prefix, rest) = bytes.split_first_chunk::<PREFIX_LEN>().ok_or_else(short)?;
         let mut record: Message = [0; 128];
         if let Some(front) = record.first_chunk_mut() {
             *front = *prefix;
         }
         let fields = Fields(&record);
         let [first, count] = fields.array(0);
-        if first != tag::GROUP {
-            return Err(bad("the first byte of a group of steps is 10"));
+        if first != tag {
+            return Err(bad(
+                "the first byte of a group is 10, of a later stretch 11",
+            ));
         }
         let count = usize::from(count);
         if !(1..=GROUP_STEPS).contains(&count) {
-            return Err(bad("a group has 1 to 8 steps"));
+            return Err(bad("a stretch has 1 to 8 steps"));
         }
-        if fields.array(24) != [0; 8] {
-            return Err(bad("bytes 24 to 31 of a group of steps are zero"));
+        if fields.array(16) != [0; 16] {
+            return Err(bad("bytes 16 to 31 of a stretch are zero"));
         }
-        let group = Self {
+        let (steps, rest) = rest.split_at_checked(STEP_LEN * count).ok_or_else(short)?;
+        let steps: Vec<Step> = steps.as_chunks().0.iter().map(Step::from_bytes).collect();
+        let effects = rest.split_at_checked(128 * effect_count(&steps));
+        let (effects, rest) = effects.ok_or_else(short)?;
+        let effects = effects.as_chunks().0.iter().map(Effect::from_bytes);
+        let stretch = Self {
             depth: u16::from_be_bytes(fields.array(2)),
             memory_words: u32::from_be_bytes(fields.array(4)),
-            first_step: u64::from_be_bytes(fields.array(8)),
-            last_gas_cost: u64::from_be_bytes(fields.array(16)),
+            last_gas_cost: u64::from_be_bytes(fields.array(8)),
             stack_hash: B256::new(fields.array(32)),
             memory_hash: B256::new(fields.array(64)),
-            steps: Vec::new(),
+            steps,
+            effects: effects.collect::<Result<_, _>>()?,
         };
-        Ok((group, count))
+        Ok((stretch, rest))
     }
 
-    /// Gas that the step at a place in the group took; none if there is no such step.
+    /// Gas that the step at a place in the stretch took; none if there is no such step.
     #[must_use]
     pub fn gas_cost(&self, place: usize) -> Option<u64> {
         let step = self.steps.get(place)?;
@@ -130,6 +163,53 @@ impl StepGroup {
             step.gas_remaining.saturating_sub(next.gas_remaining)
         }))
     }
+
+    /// The effects of the step at a place in the stretch.
+    pub(super) fn effects_of(&self, place: usize) -> Option<&[Effect]> {
+        let (before, rest) = self.steps.split_at_checked(place)?;
+        let count = usize::from(rest.first()?.effects);
+        let (_, effects) = self.effects.split_at_checked(effect_count(before))?;
+        effects.get(..count)
+    }
+
+    /// What no stretch of an honest trace is, beyond its form: more or less effects than its steps
+    /// have, gas that rises, or an end in the middle. `is_last` of its group.
+    pub(super) fn check(&self, is_last: bool) -> Result<(), TraceError> {
+        let bad = |what| Err(TraceError::BadRecord { what });
+        if effect_count(&self.steps) != self.effects.len() {
+            return Err(TraceError::EffectMismatch);
+        }
+        if self.depth == 0 {
+            return bad("the outermost frame has depth 1");
+        }
+        let gas = self.steps.iter().map(|step| step.gas_remaining);
+        let left = self.steps.last().map_or(0, |step| step.gas_remaining);
+        if !gas.is_sorted_by(|before, after| before >= after) || self.last_gas_cost > left {
+            return bad("no step has more gas than the one before, or takes more than it has");
+        }
+        for place in 0..self.steps.len() {
+            let effects = self.effects_of(place).unwrap_or_default();
+            let ends = effects.iter().any(Effect::ends_stretch);
+            let at_end = place + 1 == self.steps.len();
+            if ends && !at_end {
+                return bad(
+                    "a step that calls, creates or ends its frame is the last of its stretch",
+                );
+            }
+            if at_end && !ends && !is_last {
+                return bad(
+                    "the last step of a stretch calls, creates or ends its frame, or is the \
+                            last of its group",
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The effects that steps have.
+fn effect_count(steps: &[Step]) -> usize {
+    steps.iter().map(|step| usize::from(step.effects)).sum()
 }
 
 impl From<Step> for RawStep {
@@ -168,16 +248,15 @@ impl RawStep {
     }
 }
 
-impl RawGroup {
-    /// The first word of the record of a group of `count` steps.
-    pub(super) fn header(&self, count: usize) -> [u8; 32] {
+impl RawStretch {
+    /// The first word of the record of a stretch of `count` steps.
+    pub(super) fn header(&self, tag: u8, count: usize) -> [u8; 32] {
         let count = u8::try_from(count).unwrap_or(u8::MAX);
-        let record = Writer::new(tag::GROUP)
+        let record = Writer::new(tag)
             .put(1, &[count])
             .put(2, &self.depth.to_be_bytes())
             .put(4, &self.memory_words.to_be_bytes())
-            .put(8, &self.number.to_be_bytes())
-            .put(16, &self.last_cost.to_be_bytes())
+            .put(8, &self.last_cost.to_be_bytes())
             .finish();
         record.first_chunk().copied().unwrap_or_default()
     }
@@ -209,69 +288,94 @@ pub(super) fn assemble(
 
 #[cfg(test)]
 mod tests {
+    use super::super::layout::tag;
     use super::*;
 
-    #[test]
-    fn bytes_round_trip_and_reserved_ones_are_refused() {
-        let step = Step {
+    fn step(gas_remaining: u64, effects: u8) -> Step {
+        Step {
             pc: 0x0304_0506,
             opcode: 7,
             stack_height: 0x0809,
-            gas_remaining: 0x1011_1213_1415_1617,
-            effects: 18,
-        };
-        let bytes = step.to_bytes();
+            gas_remaining,
+            effects,
+        }
+    }
+
+    fn stretch() -> Stretch {
+        Stretch {
+            depth: 0x0102,
+            memory_words: 0x0a0b_0c0d,
+            last_gas_cost: 5,
+            stack_hash: B256::repeat_byte(1),
+            memory_hash: B256::repeat_byte(2),
+            steps: alloc::vec![step(100, 0), step(97, 1)],
+            effects: alloc::vec![Effect::End {
+                status: 0,
+                precompile: false,
+                gas_remaining: 92,
+                created: None,
+                output_hash: B256::ZERO,
+            }],
+        }
+    }
+
+    #[test]
+    fn bytes_round_trip_and_reserved_ones_are_refused() {
+        let bytes = step(0x1011_1213_1415_1617, 18).to_bytes();
         let expected = [
             3, 4, 5, 6, 7, 18, 8, 9, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17,
         ];
         assert_eq!(bytes, expected);
-        assert_eq!(Step::from_bytes(&bytes), step);
-        let group = StepGroup {
-            depth: 0x0102,
-            memory_words: 0x0a0b_0c0d,
-            first_step: u64::MAX - 1,
-            last_gas_cost: 5,
-            stack_hash: B256::repeat_byte(1),
-            memory_hash: B256::repeat_byte(2),
-            steps: alloc::vec![step; 3],
-        };
-        let prefix = group.prefix();
-        let empty = StepGroup {
-            steps: Vec::new(),
-            ..group.clone()
-        };
-        assert_eq!(StepGroup::from_prefix(&prefix), Ok((empty, 3)));
-        for at in (0..2).chain(24..32) {
-            let mut other = prefix;
+        assert_eq!(Step::from_bytes(&bytes), step(0x1011_1213_1415_1617, 18));
+        let stretch = stretch();
+        let mut bytes = Vec::new();
+        stretch.put_bytes(tag::GROUP, &mut bytes);
+        assert_eq!(bytes.len(), 96 + 2 * 16 + 128);
+        assert_eq!(Stretch::read(tag::GROUP, &bytes), Ok((stretch, &[][..])));
+        for at in (0..2).chain(16..32) {
+            let mut other = bytes.clone();
             other[at] ^= 0x20;
-            assert!(StepGroup::from_prefix(&other).is_err(), "byte {at}");
+            assert!(Stretch::read(tag::GROUP, &other).is_err(), "byte {at}");
         }
-        let mut none = prefix;
-        none[1] = 0;
-        assert!(StepGroup::from_prefix(&none).is_err());
-        none[1] = 9;
-        assert!(StepGroup::from_prefix(&none).is_err());
+        for (at, value) in [(1, 0), (1, 9), (0, tag::STRETCH)] {
+            let mut other = bytes.clone();
+            other[at] = value;
+            assert!(Stretch::read(tag::GROUP, &other).is_err(), "{at}: {value}");
+        }
+        for len in 0..bytes.len() {
+            assert!(Stretch::read(tag::GROUP, &bytes[..len]).is_err(), "{len}");
+        }
     }
 
     #[test]
     fn a_step_costs_what_the_next_has_less() {
-        let step = |gas_remaining| Step {
-            pc: 0,
-            opcode: 0,
-            stack_height: 0,
-            gas_remaining,
-            effects: 0,
+        let costs = [0, 1, 2].map(|place| stretch().gas_cost(place));
+        assert_eq!(costs, [Some(3), Some(5), None]);
+    }
+
+    #[test]
+    fn what_no_trace_has_is_refused() {
+        let good = stretch();
+        assert_eq!(good.check(true), Ok(()));
+        assert_eq!(good.check(false), Ok(()));
+        let changed = |change: &dyn Fn(&mut Stretch)| {
+            let mut other = good.clone();
+            change(&mut other);
+            other.check(false)
         };
-        let group = StepGroup {
-            depth: 1,
-            memory_words: 0,
-            first_step: 0,
-            last_gas_cost: 90,
-            stack_hash: B256::ZERO,
-            memory_hash: B256::ZERO,
-            steps: alloc::vec![step(100), step(97)],
+        assert!(changed(&|s| s.depth = 0).is_err());
+        assert!(changed(&|s| s.last_gas_cost = 98).is_err());
+        assert!(changed(&|s| s.steps[1].gas_remaining = 101).is_err());
+        assert!(changed(&|s| s.effects.clear()).is_err());
+        // A call in the middle, and none at the end.
+        assert!(changed(&|s| s.steps.swap(0, 1)).is_err());
+        let open = |s: &mut Stretch| {
+            s.steps[1].effects = 0;
+            s.effects.clear();
         };
-        let costs = [0, 1, 2].map(|place| group.gas_cost(place));
-        assert_eq!(costs, [Some(3), Some(90), None]);
+        assert!(changed(&open).is_err());
+        let mut last = good.clone();
+        open(&mut last);
+        assert_eq!(last.check(true), Ok(()));
     }
 }

@@ -3,7 +3,7 @@
 
 #[cfg(feature = "engine")]
 use super::layout::Message;
-use super::raw::{Batch, Fill, RawEffect, RawGroup, RawStep};
+use super::raw::{Batch, Fill, RawEffect, RawStep, RawStretch};
 use alloc::vec::Vec;
 use alloy_primitives::U256;
 use core::ops::Range;
@@ -24,8 +24,8 @@ pub(super) struct Frame {
 #[derive(Debug)]
 pub(super) struct Seen<'a> {
     pub(super) step: &'a RawStep,
-    /// The group that it is.
-    pub(super) group: &'a RawGroup,
+    /// The stretch that it is.
+    pub(super) stretch: &'a RawStretch,
     pub(super) frame: &'a mut Frame,
     #[cfg_attr(
         not(feature = "engine"),
@@ -94,16 +94,16 @@ impl Replica {
                 self.frames.push(Frame::default());
             }
             let step = batch.steps.get(at as usize);
-            let (Some(step), Some(group)) = (step, batch.groups.get(at as usize)) else {
+            let (Some(step), Some(stretch)) = (step, batch.stretches.get(at as usize)) else {
                 break;
             };
-            debug_assert_eq!(group.step, at, "each step is a group");
-            self.frames.truncate(usize::from(group.depth));
+            debug_assert_eq!(stretch.step, at, "each step is a stretch");
+            self.frames.truncate(usize::from(stretch.depth));
             let Some(frame) = self.frames.last_mut() else {
                 continue;
             };
-            frame.take_items(step, group, &mut items);
-            frame.resize(group);
+            frame.take_items(step, stretch, &mut items);
+            frame.resize(stretch);
             while let Some(write) = writes.next_if(|write| write.step == at) {
                 let (these, rest) = words
                     .split_at_checked(write.words as usize)
@@ -114,7 +114,7 @@ impl Replica {
             let range = range_of(&effects, &mut effect, at);
             see(Event::Step(Seen {
                 step,
-                group,
+                stretch,
                 frame,
                 refund: batch.refunds.get(at as usize).copied().unwrap_or_default(),
                 effects: effects.get(range).unwrap_or_default(),
@@ -124,8 +124,8 @@ impl Replica {
 }
 
 impl Frame {
-    fn take_items(&mut self, step: &RawStep, group: &RawGroup, items: &mut &[U256]) {
-        let pushed = usize::from(group.pushed);
+    fn take_items(&mut self, step: &RawStep, stretch: &RawStretch, items: &mut &[U256]) {
+        let pushed = usize::from(stretch.pushed);
         let kept = usize::from(step.stack_height).saturating_sub(pushed);
         let (these, rest) = items.split_at_checked(pushed).unwrap_or_default();
         *items = rest;
@@ -133,8 +133,8 @@ impl Frame {
         self.stack.extend_from_slice(these);
     }
 
-    fn resize(&mut self, group: &RawGroup) {
-        let size = 32 * group.memory_words as usize;
+    fn resize(&mut self, stretch: &RawStretch) {
+        let size = 32 * stretch.memory_words as usize;
         if self.memory.len() != size {
             self.memory.resize(size, 0);
             self.memory_version += 1;

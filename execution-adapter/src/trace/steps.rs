@@ -1,11 +1,9 @@
 //! The log of a transaction's step groups: records in, commitments out.
 
 use super::layout::Message;
-use super::layout::tag::STEPS_ROOT_NODE;
 use super::raw::{Batch, RawEnd};
 use crate::transition::StepsCommitment;
 use alloc::vec::Vec;
-use alloy_primitives::{B256, U256};
 use qmtree_proofs::{Digest, Frontier, TreeHasher};
 
 /// Appends records to the log of the transaction under way.
@@ -45,7 +43,7 @@ impl<H: TreeHasher + Clone> StepLog<H> {
             let log = core::mem::replace(&mut self.log, Frontier::new(self.hasher.clone()));
             if !end.dropped {
                 ended(StepsCommitment {
-                    root: steps_root(&self.hasher, log.root(), log.leaf_count()),
+                    root: log.root(),
                     count: end.count,
                 });
             }
@@ -53,15 +51,6 @@ impl<H: TreeHasher + Clone> StepLog<H> {
         }
         self.log.append(rest);
     }
-}
-
-/// What a transition commits to: the root of the log of `groups` groups, and their number.
-pub(super) fn steps_root(hasher: &impl TreeHasher, log_root: B256, groups: u64) -> B256 {
-    if groups == 0 {
-        return B256::ZERO;
-    }
-    let count = B256::from(U256::from(groups));
-    B256::new(hasher.hash_node(STEPS_ROOT_NODE, &log_root.0, &count.0))
 }
 
 /// Where batches go.

@@ -195,7 +195,7 @@ impl Tracer {
     /// A tracer that collects what proves step `index`. Run the transaction again with it, finish
     /// it, and [`take_opening`](Self::take_opening).
     ///
-    /// Memory stays flat: it keeps one digest for 2048 steps, and two twigs of leaf hashes.
+    /// Memory stays flat: it keeps one digest for 2048 groups, and two twigs of leaf hashes.
     #[must_use]
     pub fn opening<H>(options: TraceOptions, hasher: H, index: u64) -> Self
     where
@@ -272,7 +272,7 @@ impl<CTX: ContextTr<Journal: JournalExt>> Inspector<CTX, EthInterpreter> for Tra
     fn step(&mut self, interp: &mut Interpreter<EthInterpreter>, context: &mut CTX) {
         if self.recording {
             // A group is never cut in two by a batch.
-            if self.recorder.group_is_over() && self.batch_is_full() {
+            if self.recorder.begins_group() && self.batch_is_full() {
                 self.next_batch();
             }
             self.recorder.step(interp, context);

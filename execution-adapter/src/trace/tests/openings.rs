@@ -19,25 +19,21 @@ fn a_false_opening_is_refused() {
     assert_eq!(open(&world, profile, 7, &commitment), None);
     assert!(verify_step(Profile::Blake3, &commitment, 2, &good).is_err());
     let mut other = good.clone();
-    other.effects.clear();
+    other.stretches[0].effects.clear();
     let result = verify_step(profile, &commitment, 2, &other);
     assert_eq!(result, Err(TraceError::EffectMismatch));
-    // All seven steps are one group: none but these is in it.
-    let longer = StepsCommitment {
-        count: 8,
-        ..commitment
-    };
-    let others = TraceError::OtherSteps {
-        index: 7,
-        first: 0,
-        end: 7,
-    };
-    assert_eq!(verify_step(profile, &longer, 7, &good), Err(others));
-    let shorter = StepsCommitment {
-        count: 6,
-        ..commitment
-    };
-    assert!(verify_step(profile, &shorter, 2, &good).is_err());
+    // Another number of steps, and steps that other groups have.
+    for (count, index) in [(8, 2), (6, 2), (9, 8), (16, 7), (u64::MAX, u64::MAX - 1)] {
+        let other = StepsCommitment {
+            count,
+            ..commitment
+        };
+        let verified = verify_step(profile, &other, index, &good);
+        assert!(
+            matches!(verified, Err(TraceError::OtherSteps { .. })),
+            "step {index} of {count}: {verified:?}"
+        );
+    }
     assert_eq!(good.step(7), None);
     let bytes = good.to_bytes();
     for at in 0..bytes.len() {
@@ -73,4 +69,14 @@ fn openings_across_twigs() {
         verify_step(profile, &commitment, index, &opening).unwrap();
         assert!(opening.proof.siblings().len() <= 20, "{index}");
     }
+}
+
+/// Calls and ends in the middle of a group: its stretches say what each frame was like.
+#[test]
+fn a_group_of_many_frames_is_opened_in_stretches() {
+    let calls = call(op::STATICCALL, OTHER, (0, 4), (0, 32)).repeat(3);
+    let world = World::new(calls).with(OTHER, code(&[push(1), vec![op::STOP]]));
+    let oracle = check(&world);
+    let stretches = oracle.groups().iter().map(Vec::len).max();
+    assert!(stretches >= Some(3), "{stretches:?}");
 }

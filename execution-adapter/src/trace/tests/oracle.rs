@@ -1,7 +1,7 @@
 //! The trace commitment by its definition: at each step the whole stack and the whole memory are
 //! hashed again, and all records are kept. Shares no code with the tracer but the record types.
 
-use crate::trace::{Change, Effect, Step, StepGroup};
+use crate::trace::{Change, Effect, Step, Stretch};
 use crate::transition::StepsCommitment;
 use alloy_primitives::{Address, B256, Log, U256, keccak256};
 use alloy_rlp::Encodable;
@@ -61,79 +61,89 @@ impl Oracle {
     }
 
     pub(crate) fn commitment(&self) -> StepsCommitment {
-        let groups = self.groups();
         let mut log = Frontier::new(self.profile);
-        for (group, effects) in &groups {
-            log.append(&[self.profile.hash_leaf(&self.record(group, effects))]);
+        for group in self.groups() {
+            log.append(&[self.profile.hash_leaf(&self.record(&group))]);
         }
-        let mut count = [0; 32];
-        count[24..].copy_from_slice(&log.leaf_count().to_be_bytes());
-        let root = self.profile.hash_node(0x95, &log.root().0, &count);
         StepsCommitment {
-            root: B256::new(if groups.is_empty() { [0; 32] } else { root }),
+            root: log.root(),
             count: self.steps.len() as u64,
         }
     }
 
-    /// The groups, with the effects of their steps.
-    pub(crate) fn groups(&self) -> Vec<(StepGroup, Vec<Effect>)> {
-        let mut groups: Vec<(StepGroup, Vec<Effect>)> = Vec::new();
-        let mut over = true;
-        for ((whole, effects), number) in self.steps.iter().zip(&self.effects).zip(0..) {
-            if over {
-                let group = StepGroup {
-                    depth: whole.depth,
-                    memory_words: whole.memory_words,
-                    first_step: number,
-                    last_gas_cost: 0,
-                    stack_hash: whole.stack_hash,
-                    memory_hash: whole.memory_hash,
-                    steps: Vec::new(),
-                };
-                groups.push((group, Vec::new()));
-            }
-            let (group, of_group) = groups.last_mut().unwrap();
-            group.steps.push(Step {
-                effects: effects.len() as u8,
-                ..whole.step
-            });
-            group.last_gas_cost = whole.gas_cost;
-            of_group.extend_from_slice(effects);
-            let ends = |effect: &Effect| {
+    /// The stretches of each group.
+    pub(crate) fn groups(&self) -> Vec<Vec<Stretch>> {
+        let whole: Vec<_> = self.steps.iter().zip(&self.effects).collect();
+        let ends = |effects: &[Effect]| {
+            effects.iter().any(|effect| {
                 matches!(
                     effect,
                     Effect::Call { .. } | Effect::Create { .. } | Effect::End { .. }
                 )
+            })
+        };
+        let stretch = |steps: &[(&Whole, &Vec<Effect>)]| {
+            let [(first, _), ..] = steps else {
+                panic!("no stretch is empty")
             };
-            over = group.steps.len() == 8 || effects.iter().any(ends);
-        }
-        groups
+            let fields = steps.iter().map(|(whole, effects)| Step {
+                effects: effects.len() as u8,
+                ..whole.step
+            });
+            Stretch {
+                depth: first.depth,
+                memory_words: first.memory_words,
+                last_gas_cost: steps.last().unwrap().0.gas_cost,
+                stack_hash: first.stack_hash,
+                memory_hash: first.memory_hash,
+                steps: fields.collect(),
+                effects: steps.iter().flat_map(|(_, e)| e.iter().copied()).collect(),
+            }
+        };
+        whole
+            .chunks(8)
+            .map(|group| {
+                let stretches = group.chunk_by(|(_, effects), _| !ends(effects));
+                stretches.map(stretch).collect()
+            })
+            .collect()
     }
 
-    fn record(&self, group: &StepGroup, effects: &[Effect]) -> [u8; 128] {
+    fn record(&self, group: &[Stretch]) -> [u8; 128] {
         let mut steps = Vec::new();
-        for step in &group.steps {
+        for step in group.iter().flat_map(|stretch| &stretch.steps) {
             steps.extend_from_slice(&step.pc.to_be_bytes());
             steps.extend_from_slice(&[step.opcode, step.effects]);
             steps.extend_from_slice(&step.stack_height.to_be_bytes());
             steps.extend_from_slice(&step.gas_remaining.to_be_bytes());
         }
         steps.resize(128, 0);
+        let record = |stretch: &Stretch, tag: u8, last: &Digest| {
+            let mut record = vec![tag, stretch.steps.len() as u8];
+            record.extend_from_slice(&stretch.depth.to_be_bytes());
+            record.extend_from_slice(&stretch.memory_words.to_be_bytes());
+            record.extend_from_slice(&stretch.last_gas_cost.to_be_bytes());
+            record.resize(32, 0);
+            record.extend_from_slice(stretch.stack_hash.as_slice());
+            record.extend_from_slice(stretch.memory_hash.as_slice());
+            record.extend_from_slice(last);
+            let record: [u8; 128] = record.try_into().unwrap();
+            record
+        };
         let mut hash = self.profile.hash_leaf(steps.as_slice().try_into().unwrap());
-        for effect in effects {
-            let effect = self.profile.hash_leaf(&effect.to_bytes());
-            hash = self.profile.hash_node(0x93, &hash, &effect);
+        let mut fold = |record: &[u8; 128]| {
+            let leaf = self.profile.hash_leaf(record);
+            hash = self.profile.hash_node(0x93, &hash, &leaf);
+        };
+        for (place, stretch) in group.iter().enumerate() {
+            if place > 0 {
+                fold(&record(stretch, 11, &[0; 32]));
+            }
+            for effect in &stretch.effects {
+                fold(&effect.to_bytes());
+            }
         }
-        let mut record = vec![10, group.steps.len() as u8];
-        record.extend_from_slice(&group.depth.to_be_bytes());
-        record.extend_from_slice(&group.memory_words.to_be_bytes());
-        record.extend_from_slice(&group.first_step.to_be_bytes());
-        record.extend_from_slice(&group.last_gas_cost.to_be_bytes());
-        record.resize(32, 0);
-        record.extend_from_slice(group.stack_hash.as_slice());
-        record.extend_from_slice(group.memory_hash.as_slice());
-        record.extend_from_slice(&hash);
-        record.try_into().unwrap()
+        record(&group[0], 10, &hash)
     }
 
     /// The commitment of mode `flat`.
