@@ -262,6 +262,41 @@ fn what_cannot_be_used_is_named() {
         .says("--genesis");
 }
 
+#[test]
+fn a_call_on_the_state_of_a_block_file_says_that_it_is_a_part() {
+    let space = Workspace::new();
+    write(&space, "good.json", &prestate(7, 1).1);
+    space.ok(&["run", "--db", "db", "good.json"]);
+    let unknown = "0x00000000000000000000000000000000000000ee";
+    let call = ["call", "--db", "db", "--to", unknown];
+    let told = space.ok(&[&call[..], &["--json", "-o", "call.qmc"]].concat());
+    let told = told.says("has a part of the chain's state only");
+    assert_eq!(told.json()["partialState"], true);
+    space
+        .ok(&call)
+        .says("what is not in it reads as zero")
+        .says("qm: note: ");
+    // Its proof holds, and cannot tell.
+    let head = space.ok(&["head", "--db", "db", "--json"]);
+    space.write("head.json", head.out.as_bytes());
+    let verify = ["verify-call", "--head", "head.json", "--json", "call.qmc"];
+    let verified = space.ok(&verify).json();
+    assert_eq!(verified["valid"], true);
+    assert_eq!(verified.get("partialState"), None);
+    for command in ["call", "verify-call"] {
+        let help = space.ok(&[command, "--help"]).out;
+        let words: Vec<_> = help.split_whitespace().collect();
+        let help = words.join(" ");
+        for said in [
+            "has a part of the chain's state only",
+            "what is not in it reads as zero",
+            "whether the log has all of the chain's state is not in it",
+        ] {
+            assert!(help.contains(said), "{command}: {said}");
+        }
+    }
+}
+
 /// A chain of its own, and its genesis file.
 fn chain(blocks: u64) -> (String, Vec<EthBlock>) {
     let empty = ChainGenesis::from_json(genesis_json(CANCUN, "").as_bytes()).unwrap();
