@@ -65,6 +65,8 @@ fn a_call_is_executed_proved_and_verified_offline() {
                 assert_eq!(called[field], found[field]);
             }
             assert_eq!(called["txNum"].to_string(), at);
+            // The log of a genesis has all of the state.
+            assert_eq!(called["partialState"], false);
             outputs.push(called["output"].clone());
         }
     }

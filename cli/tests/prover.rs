@@ -238,7 +238,7 @@ fn a_proof_by_re_execution_is_verified_for_what_is_expected() {
     assert_eq!(verdict["valid"], false);
     assert!(text(&verdict["error"]).contains("the chain id is 20260, not 17000"));
     let rules = std::fs::read_to_string(genesis()).unwrap();
-    let rules = rules.replacen("\"osakaTime\": ", "\"osakaTime\": 1", 1);
+    let rules = rules.replacen("\"bpo2Time\": ", "\"bpo2Time\": 1", 1);
     space.write("other.json", rules.as_bytes());
     let start = [
         "verify-range",

@@ -16,6 +16,7 @@ use handmade::{CANCUN, block, call, genesis_json, insert, seal};
 use qmtree_execution_adapter::engine::ChainGenesis;
 use qmtree_execution_adapter::{ChainSpec, EthBlock, MemoryState, StateScope, recover_senders};
 use serde_json::{Value, json};
+use std::io::Write as _;
 
 const TO: Address = Address::repeat_byte(0xaa);
 
@@ -256,10 +257,208 @@ fn what_cannot_be_used_is_named() {
         .exits(2)
         .says("nowhere.json");
     space.write("empty", b"");
+    for (nothing, bytes) in [("empty", &b""[..]), ("list", b" [ ]\n")] {
+        space.write(nothing, bytes);
+        for more in [&[][..], &["--witness"]] {
+            let run = ["run", "--db", "log", nothing];
+            let said = format!("{nothing}: there are no blocks in it");
+            space.run(&[&run[..], more].concat()).exits(2).says(&said);
+        }
+    }
+    write(&space, "bad.json", &with("format", json!("eth-witness/1")));
     space
-        .run(&["run", "--db", "log", "empty"])
+        .run(&["run", "--db", "log", "bad.json"])
         .exits(2)
-        .says("--genesis");
+        .says("runs with --witness");
+    let mut short = good.clone();
+    short.as_object_mut().unwrap().remove("preState");
+    write(&space, "bad.json", &short);
+    space
+        .run(&["run", "--db", "log", "bad.json"])
+        .exits(2)
+        .says("bad.json: missing field `preState`");
+}
+
+#[test]
+fn json_has_a_line_of_what_cannot_be_read_too() {
+    let space = Workspace::new();
+    let (block, good) = prestate(7, 1);
+    write(&space, "good.json", &good);
+    let with = |key: &str, value: Value| {
+        let mut file = good.clone();
+        file[key] = value;
+        file.to_string()
+    };
+    let text = good.to_string();
+    let rlp = hex::encode_prefixed(alloy_rlp::encode(&block));
+    let cases = [
+        ("cut JSON", text[..text.len() / 2].to_owned(), None),
+        ("no JSON", "{".to_owned(), None),
+        ("empty", String::new(), None),
+        ("cut RLP", with("block", json!(rlp[..rlp.len() - 2])), None),
+        ("fork", with("fork", json!("Cancun")), Some(7)),
+        ("chain", with("chainId", json!(5)), Some(7)),
+        ("number", with("number", json!(8)), Some(7)),
+    ];
+    for (name, file, number) in cases {
+        space.write("bad.json", file.as_bytes());
+        let db = format!("db of {name}");
+        let run = ["run", "--json", "--db", &db, "good.json", "bad.json"];
+        let ran = space.run(&run).exits(2);
+        let [good, line] = &lines(&ran.out)[..] else {
+            panic!("{name}: {}", ran.out)
+        };
+        assert_eq!(good["ok"], true, "{name}");
+        assert_eq!(line["ok"], false, "{name}");
+        assert_eq!(line["blockNumber"], json!(number), "{name}");
+        assert_eq!(line["root"], good["root"], "{name}");
+        for unknown in ["txs", "gasUsed", "firstTxNum", "lastTxNum"] {
+            assert_eq!(line[unknown], Value::Null, "{name}: {unknown}");
+        }
+        let error = line["error"].as_str().unwrap();
+        assert!(ran.error.contains(error), "{name}: {}", ran.error);
+        assert!(error.contains("bad.json"), "{name}: {error}");
+    }
+    // A genesis stops the run before its first block.
+    let run = ["run", "--json", "--db", "db", "--genesis", "bad.json"];
+    let ran = space.run(&[&run[..], &["good.json"]].concat()).exits(2);
+    let line = &lines(&ran.out)[0];
+    assert_eq!((&line["ok"], &line["root"]), (&json!(false), &Value::Null));
+}
+
+#[test]
+fn a_genesis_that_cannot_be_followed_is_refused_by_its_field() {
+    let space = Workspace::new();
+    let (genesis, blocks) = chain(1);
+    let rlp: Vec<u8> = blocks.iter().flat_map(alloy_rlp::encode).collect();
+    space.write("chain.rlp", &rlp);
+    let good: Value = serde_json::from_str(&genesis).unwrap();
+    let without = |path: &str, key: &str| {
+        let mut genesis = good.clone();
+        let object = genesis.pointer_mut(path).unwrap();
+        object.as_object_mut().unwrap().remove(key).unwrap();
+        genesis.to_string()
+    };
+    let config = |key: &str, value: Value| {
+        let mut genesis = good.clone();
+        genesis["config"][key] = value;
+        genesis.to_string()
+    };
+    let cases = [
+        (without("", "config"), "field config is missing"),
+        (without("", "alloc"), "field alloc is missing"),
+        (
+            without("/config", "chainId"),
+            "field config.chainId is missing",
+        ),
+        (
+            config("fooTime", json!(1_600_003_900_u64)),
+            "field config.fooTime: not a fork",
+        ),
+        (config("fooBlock", json!(0)), "field config.fooBlock: not a"),
+        (
+            config("homesteadBlock", json!(10)),
+            "field config.eip150Block: 0, but homesteadBlock, the fork before it, is 10",
+        ),
+        (
+            config("shanghaiTime", json!(9)),
+            "field config.cancunTime: 0, but shanghaiTime",
+        ),
+        (config("homesteadBlock", json!(-5)), "field config"),
+        (String::new(), "as JSON: EOF while parsing"),
+    ];
+    for (file, said) in cases {
+        space.write("genesis.json", file.as_bytes());
+        let run = ["run", "--db", "db", "--genesis", "genesis.json"];
+        let ran = space.run(&[&run[..], &["chain.rlp"]].concat()).exits(2);
+        let said = format!("genesis.json: not a usable genesis: {said}");
+        assert!(ran.error.contains(&said), "{said}: {}", ran.error);
+        // The cause once.
+        if let Some((_, cause)) = ran.error.trim().rsplit_once(": ") {
+            assert_eq!(ran.error.matches(cause).count(), 1, "{}", ran.error);
+        }
+    }
+    assert!(!space.path("db").exists());
+    space.write("genesis.json", genesis.as_bytes());
+    let run = ["run", "--db", "db", "--genesis", "genesis.json"];
+    space.ok(&[&run[..], &["chain.rlp"]].concat());
+}
+
+#[test]
+fn a_chain_file_that_is_cut_says_in_which_block() {
+    let space = Workspace::new();
+    let (genesis, blocks) = chain(3);
+    space.write("genesis.json", genesis.as_bytes());
+    let encoded: Vec<Vec<u8>> = blocks.iter().map(alloy_rlp::encode).collect();
+    let whole = encoded.concat();
+    let third = encoded[0].len() + encoded[1].len();
+    let cut = |end: usize| whole[..end].to_vec();
+    let huge = [&cut(third)[..], &hex!("fbffffffff"), &[0; 50]].concat();
+    let mut packed = zstd::Encoder::new(Vec::new(), 0).unwrap();
+    for block in &encoded {
+        packed.write_all(block).unwrap();
+        packed.flush().unwrap();
+    }
+    let packed = packed.finish().unwrap();
+    let place = format!("block 2 of the file, at byte {third}: ");
+    let middle = "the file ends in the middle of it";
+    for (name, bytes, place, problem) in [
+        ("payload", cut(whole.len() - 1), &place[..], middle),
+        ("length", cut(third + 2), &place, middle),
+        ("nothing of the length", cut(third + 1), &place, middle),
+        ("too large", huge, &place, "larger than 67108864 bytes"),
+        (
+            "packed",
+            packed[..packed.len() - 20].to_vec(),
+            &place,
+            middle,
+        ),
+    ] {
+        space.write("cut.rlp", &bytes);
+        let run = ["run", "--db", name, "--genesis", "genesis.json", "--json"];
+        let ran = space.run(&[&run[..], &["cut.rlp"]].concat()).exits(2);
+        let lines = lines(&ran.out);
+        let error = lines.last().unwrap()["error"].as_str().unwrap();
+        for said in ["cut.rlp: block ", place, problem] {
+            assert!(error.contains(said), "{name}: {error}");
+        }
+        assert_eq!(lines.len(), 3, "{name}: the blocks before it hold");
+    }
+}
+
+#[test]
+fn a_call_on_the_state_of_a_block_file_says_that_it_is_a_part() {
+    let space = Workspace::new();
+    write(&space, "good.json", &prestate(7, 1).1);
+    space.ok(&["run", "--db", "db", "good.json"]);
+    let unknown = "0x00000000000000000000000000000000000000ee";
+    let call = ["call", "--db", "db", "--to", unknown];
+    let told = space.ok(&[&call[..], &["--json", "-o", "call.qmc"]].concat());
+    let told = told.says("has a part of the chain's state only");
+    assert_eq!(told.json()["partialState"], true);
+    space
+        .ok(&call)
+        .says("what is not in it reads as zero")
+        .says("qm: note: ");
+    // Its proof holds, and cannot tell.
+    let head = space.ok(&["head", "--db", "db", "--json"]);
+    space.write("head.json", head.out.as_bytes());
+    let verify = ["verify-call", "--head", "head.json", "--json", "call.qmc"];
+    let verified = space.ok(&verify).json();
+    assert_eq!(verified["valid"], true);
+    assert_eq!(verified.get("partialState"), None);
+    for command in ["call", "verify-call"] {
+        let help = space.ok(&[command, "--help"]).out;
+        let words: Vec<_> = help.split_whitespace().collect();
+        let help = words.join(" ");
+        for said in [
+            "has a part of the chain's state only",
+            "what is not in it reads as zero",
+            "whether the log has all of the chain's state is not in it",
+        ] {
+            assert!(help.contains(said), "{command}: {said}");
+        }
+    }
 }
 
 /// A chain of its own, and its genesis file.

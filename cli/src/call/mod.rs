@@ -17,6 +17,10 @@ use qmtree_proofs::{Profile, TxNum};
 use serde::Serialize;
 use std::path::Path;
 
+/// What a reader of the result of a call should know, if its log began with a block file.
+const PARTIAL: &str = "this log began with a block file, which has a part of the chain's state only: \
+    what is not in it reads as zero";
+
 /// The rules of a chain: built in, or those of a genesis file. `about` is what they are needed for.
 pub(crate) fn rules(
     chain_id: u64,
@@ -57,6 +61,9 @@ struct Line {
     /// Values of the state log that the call read.
     values: usize,
     proof_bytes: usize,
+    /// The log has a part of the chain's state only; a proof does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partial_state: Option<bool>,
 }
 
 impl Line {
@@ -76,6 +83,7 @@ impl Line {
             transition_hash: outcome.leaf.transition_hash,
             values: proof.values.len(),
             proof_bytes,
+            partial_state: None,
         }
     }
 

@@ -1,14 +1,14 @@
 //! `qm call`: an `eth_call` on any past state, with its proof.
 
-use super::{Line, rules, tracer};
+use super::{Line, PARTIAL, rules, tracer};
 use crate::arguments::TraceName;
 use crate::database::Folder;
 use crate::error::CliError;
 use crate::files::write;
-use crate::output::say;
+use crate::output::{print_note, say};
 use alloy_primitives::{Address, Bytes, U256};
 use clap::Args;
-use qmtree_execution_adapter::engine::prove_call;
+use qmtree_execution_adapter::engine::{has_whole_state, prove_call};
 use qmtree_execution_adapter::{CallRequest, NoTracer, TraceMode};
 use qmtree_proofs::TxNum;
 use std::path::PathBuf;
@@ -22,6 +22,10 @@ use std::path::PathBuf;
 ///
 /// With -o it writes a proof: the call, its output, and every value of the state that was read, proven
 /// under the newest head (qm head --json). qm verify-call executes it again from that alone.
+///
+/// If this log began with a block file, which has a part of the chain's state only, what is not in it
+/// reads as zero: a note says so, and "partialState" with --json. A proof is about the log; whether the
+/// log has all of the chain's state is not in it.
 ///
 /// The database must have been made by qm run under scheme state-root/1. A call that reverts is a
 /// result like any other. Exit codes: 0 executed, 2 input that cannot be used.
@@ -99,7 +103,13 @@ impl Call {
         }
         .map_err(failed)?;
         let bytes = proof.to_bytes();
-        Line::new(&proof, &outcome, bytes.len()).say(self.json)?;
+        let partial = !has_whole_state(&view).map_err(failed)?;
+        if partial {
+            print_note(PARTIAL);
+        }
+        let mut line = Line::new(&proof, &outcome, bytes.len());
+        line.partial_state = Some(partial);
+        line.say(self.json)?;
         let Some(path) = &self.output else {
             return Ok(());
         };

@@ -17,6 +17,9 @@ use std::path::PathBuf;
 /// it is proven too. Give what you asked for with --at, --to, --from, --data and --value: a proof of
 /// another call is then invalid; else read what is printed.
 ///
+/// A proof is about the log; whether the log has all of the chain's state is not in it. A log that began
+/// with a block file has a part of the chain's state only: what is not in it reads as zero.
+///
 /// Exit code 0: valid. 1: invalid. 2: a file is malformed, or head and rules do not fit.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]

@@ -35,11 +35,12 @@ pub(super) enum Source {
 type Input = (PreparedBlock, Option<WitnessDb>);
 type Read<'a> = (u64, &'a Path, Result<Input, FileError>);
 
-/// Calls `each` with the blocks of all files, in order, until one fails.
+/// Calls `each` with the blocks of all files, in order, until it fails; a block that could not be read is
+/// the last.
 pub(super) fn with_blocks(
     files: &[PathBuf],
     source: &Source,
-    mut each: impl FnMut(Next<'_>) -> Result<(), CliError>,
+    mut each: impl FnMut(Result<Next<'_>, Box<FileError>>) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     std::thread::scope(|threads| {
         let (ready, blocks) = sync_channel(AHEAD);
@@ -52,13 +53,13 @@ pub(super) fn with_blocks(
             }
         });
         for (file, path, block) in blocks {
-            let (block, witness) = block.map_err(Box::new)?;
-            each(Next {
+            let next = block.map(|(block, witness)| Next {
                 file,
                 path,
                 block,
                 witness,
-            })?;
+            });
+            each(next.map_err(Box::new))?;
         }
         Ok(())
     })

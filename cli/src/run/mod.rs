@@ -2,17 +2,19 @@
 
 mod input;
 mod inside;
+mod line;
 mod target;
 mod witness;
 
 use crate::arguments::{SchemeName, TraceName, parse_durability};
 use crate::error::CliError;
-use crate::output::{json, say};
+use crate::output::say;
 use crate::progress::{Progress, Task, Unit};
 use alloy_consensus::Header;
 use alloy_primitives::B256;
 use clap::Args;
 use input::{Next, Source, with_blocks};
+use line::Line;
 use qmtree::Durability;
 use qmtree_execution_adapter::engine::{
     BlockReport, ChainGenesis, LogBlockState, LogChain, PreparedBlock, RunError, check_parent,
@@ -22,8 +24,7 @@ use qmtree_execution_adapter::{
     ChainSpec, MemoryState, NoTracer, ReadSet, TraceMode, TraceOptions, Tracer, TracerFor,
     WitnessDb, check_hash, check_header,
 };
-use qmtree_proofs::{Profile, Scheme, TxNum};
-use serde::Serialize;
+use qmtree_proofs::{Profile, Scheme};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -114,21 +115,6 @@ impl<T> AnyTracer for T where
 {
 }
 
-/// A line of JSON.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Line {
-    block_number: u64,
-    txs: usize,
-    gas_used: u64,
-    first_tx_num: Option<TxNum>,
-    last_tx_num: Option<TxNum>,
-    root: Option<B256>,
-    ok: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
 impl Run {
     pub(crate) fn run(&self) -> Result<(), CliError> {
         let mode = self.trace.mode();
@@ -153,7 +139,10 @@ impl Run {
             });
         }
         let genesis = self.genesis.as_deref().map(ChainGenesis::read).transpose();
-        let genesis = genesis.map_err(Box::new)?;
+        let genesis = genesis.map_err(|error| {
+            let error = CliError::from(Box::new(error));
+            Line::default().stops(self.json, error)
+        })?;
         let rules = genesis
             .as_ref()
             .map(|genesis| Arc::new(genesis.chain.clone()));
@@ -212,6 +201,14 @@ impl Run {
             false => Source::Blocks(rules),
         };
         with_blocks(&self.files, &source, |next| {
+            let next = next.map_err(|error| {
+                let line = Line {
+                    block_number: error.block_number(),
+                    root: target.root(),
+                    ..Line::default()
+                };
+                line.stops(self.json, error.into())
+            })?;
             if let Some(progress) = &progress {
                 progress.set(next.file);
             }
@@ -230,36 +227,31 @@ impl Run {
         F: Fn(Profile) -> Result<T, CliError>,
     {
         let block = &next.block;
-        if is_genesis(block, chain) {
-            let failed = |source| CliError::Run {
+        let header = &block.block.header;
+        let line = Line {
+            block_number: Some(header.number),
+            txs: Some(block.block.body.transactions.len()),
+            gas_used: Some(header.gas_used),
+            ..Line::default()
+        };
+        let ran = if is_genesis(block, chain) {
+            let checked = check_genesis(block, chain.parent.as_ref());
+            checked.map(|()| None).map_err(|source| CliError::Run {
                 path: next.path.into(),
                 source: Box::new(source),
-            };
-            return check_genesis(block, chain.parent.as_ref()).map_err(failed);
-        }
-        let header = &block.block.header;
-        let mut line = Line {
-            block_number: header.number,
-            txs: block.block.body.transactions.len(),
-            gas_used: header.gas_used,
-            first_tx_num: None,
-            last_tx_num: None,
-            root: None,
-            ok: false,
-            error: None,
+            })
+        } else {
+            self.execute(next, chain, target).map(Some)
         };
-        match self.execute(next, chain, target) {
-            Ok(report) => {
+        match ran {
+            Ok(None) => Ok(()),
+            Ok(Some(report)) => {
                 chain.blocks += 1;
-                self.print(&report)
+                line::print(self.json, &report)
             }
             Err(error) => {
-                if self.json {
-                    line.root = target.root();
-                    line.error = Some(error.chain());
-                    json(&line)?;
-                }
-                Err(error)
+                let root = target.root();
+                Err(Line { root, ..line }.stops(self.json, error))
             }
         }
     }
@@ -358,44 +350,6 @@ impl Run {
         chain.tracer = Some((profile, tracer));
         chain.parent = Some((hash, header));
         Ok(report)
-    }
-
-    fn print(&self, report: &BlockReport) -> Result<(), CliError> {
-        let BlockReport {
-            block_number,
-            transactions,
-            gas_used,
-            head,
-            ..
-        } = report;
-        if self.json {
-            return json(&Line {
-                block_number: *block_number,
-                txs: *transactions,
-                gas_used: *gas_used,
-                first_tx_num: Some(report.first_tx_num),
-                last_tx_num: Some(report.last_tx_num),
-                root: Some(head.root),
-                ok: true,
-                error: None,
-            });
-        }
-        let leaves = report.leaves();
-        let known = if report.appended {
-            ""
-        } else {
-            " (in the log already)"
-        };
-        // A block that was passed over was not executed.
-        let speed = match report.execution.as_secs_f64() {
-            0.0 => String::new(),
-            seconds => format!(" {:.0} Mgas/s,", *gas_used as f64 / 1e6 / seconds),
-        };
-        say(format_args!(
-            "block {block_number}: {transactions} txs, {gas_used} gas,{speed} {leaves} leaves, \
-             root {}{known}",
-            head.root
-        ))
     }
 }
 

@@ -12,7 +12,7 @@ use alloy_primitives::U256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnsupportedFork {
     /// The field of the configuration.
-    pub field: &'static str,
+    pub field: Cow<'static, str>,
     /// What is wrong.
     pub reason: String,
 }
@@ -21,15 +21,17 @@ impl ChainSpec {
     /// The rules of a chain of one's own.
     ///
     /// # Errors
-    /// [`UnsupportedFork`] if it schedules a fork that this version cannot execute, or changes
-    /// from proof of work to proof of stake at a difficulty without naming the block.
+    /// [`UnsupportedFork`] if it schedules a fork that this version cannot execute or does not know,
+    /// or forks in an order that is not Ethereum's, or changes from proof of work to proof of stake at a difficulty without naming the block.
     pub fn from_genesis(config: &ChainConfig) -> Result<Self, UnsupportedFork> {
         if config.bogota_time.is_some() {
             return Err(UnsupportedFork {
-                field: "bogotaTime",
+                field: "bogotaTime".into(),
                 reason: String::from("fork bogota is not supported by this version"),
             });
         }
+        check_unknown(config)?;
+        check_order(config)?;
         let mut forks = Vec::new();
         for (fork, block) in block_forks(config) {
             forks.extend(block.map(|block| (fork, ForkCondition::Block(block))));
@@ -53,6 +55,77 @@ impl ChainSpec {
             unknown_from: None,
         })
     }
+}
+
+/// Fields that end like those of forks, of clients that announce the merge to their peers with them. They
+/// change no rule.
+const NO_FORKS: [&str; 2] = ["mergeForkBlock", "preMergeForkBlock"];
+
+/// A fork that is not known would be executed with the rules before it.
+fn check_unknown(config: &ChainConfig) -> Result<(), UnsupportedFork> {
+    let is_fork = |field: &str| field.ends_with("Time") || field.ends_with("Block");
+    let mut fields = config.extra_fields.iter();
+    // Null is how a fork is left out.
+    let unknown = fields.find(|(field, value)| {
+        is_fork(field) && !NO_FORKS.contains(&field.as_str()) && !value.is_null()
+    });
+    match unknown {
+        Some((field, _)) => Err(UnsupportedFork {
+            field: field.clone().into(),
+            reason: String::from("not a fork that this version knows"),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// As geth demands of its genesis files, but that forks may be left out: a later one brings them along.
+fn check_order(config: &ChainConfig) -> Result<(), UnsupportedFork> {
+    in_order(&[
+        ("homesteadBlock", config.homestead_block),
+        ("daoForkBlock", config.dao_fork_block),
+        ("eip150Block", config.eip150_block),
+        ("eip155Block", config.eip155_block),
+        ("eip158Block", config.eip158_block),
+        ("byzantiumBlock", config.byzantium_block),
+        ("constantinopleBlock", config.constantinople_block),
+        ("petersburgBlock", config.petersburg_block),
+        ("istanbulBlock", config.istanbul_block),
+        ("muirGlacierBlock", config.muir_glacier_block),
+        ("berlinBlock", config.berlin_block),
+        ("londonBlock", config.london_block),
+        ("arrowGlacierBlock", config.arrow_glacier_block),
+        ("grayGlacierBlock", config.gray_glacier_block),
+        ("mergeNetsplitBlock", config.merge_netsplit_block),
+    ])?;
+    in_order(&[
+        ("shanghaiTime", config.shanghai_time),
+        ("cancunTime", config.cancun_time),
+        ("pragueTime", config.prague_time),
+        ("osakaTime", config.osaka_time),
+        ("bpo1Time", config.bpo1_time),
+        ("bpo2Time", config.bpo2_time),
+        ("bpo3Time", config.bpo3_time),
+        ("bpo4Time", config.bpo4_time),
+        ("bpo5Time", config.bpo5_time),
+        ("amsterdamTime", config.amsterdam_time),
+    ])
+}
+
+fn in_order(forks: &[(&'static str, Option<u64>)]) -> Result<(), UnsupportedFork> {
+    let mut before: Option<(&str, u64)> = None;
+    let scheduled = forks
+        .iter()
+        .filter_map(|(field, from)| Some((*field, (*from)?)));
+    for (field, from) in scheduled {
+        if let Some((earlier, start)) = before.filter(|(_, start)| *start > from) {
+            return Err(UnsupportedFork {
+                field: field.into(),
+                reason: format!("{from}, but {earlier}, the fork before it, is {start}"),
+            });
+        }
+        before = Some((field, from));
+    }
+    Ok(())
 }
 
 fn block_forks(config: &ChainConfig) -> [(EthereumHardfork, Option<u64>); 14] {
@@ -110,7 +183,7 @@ fn paris(config: &ChainConfig) -> Result<Option<ForkCondition>, UnsupportedFork>
         None if difficulty == U256::ZERO => 0,
         None => {
             return Err(UnsupportedFork {
-                field: "terminalTotalDifficulty",
+                field: "terminalTotalDifficulty".into(),
                 reason: format!(
                     "proof of stake from difficulty {difficulty} on; name the first such block \
                      with mergeNetsplitBlock"
@@ -145,14 +218,14 @@ fn blobs(config: &ChainConfig) -> Result<Vec<(u64, BlobParams)>, UnsupportedFork
         let scheduled = schedule.scheduled.iter().find(|(from, _)| *from == time);
         let params = scheduled.map(|(_, params)| *params).or(default);
         let params = params.ok_or_else(|| UnsupportedFork {
-            field: "blobSchedule",
+            field: "blobSchedule".into(),
             reason: format!("no blob parameters for the fork at time {time}"),
         })?;
         if !is_possible(&params) {
             let reason =
                 "baseFeeUpdateFraction is 0, max is 0 or beyond 32768, or target beyond max";
             return Err(UnsupportedFork {
-                field: "blobSchedule",
+                field: "blobSchedule".into(),
                 reason: format!("{reason}, for the fork at time {time}"),
             });
         }
@@ -174,7 +247,7 @@ mod tests {
     #[test]
     fn forks_start_where_the_configuration_says() {
         let chain = chain(
-            r#"{"chainId": 9, "homesteadBlock": 2, "eip155Block": 4, "eip158Block": 3,
+            r#"{"chainId": 9, "homesteadBlock": 2, "eip155Block": 3, "eip158Block": 4,
                 "terminalTotalDifficulty": 0, "shanghaiTime": 100, "cancunTime": 200}"#,
         )
         .unwrap();
@@ -186,7 +259,7 @@ mod tests {
         assert_eq!(chain.blob_params(200), Some(BlobParams::cancun()));
 
         let work = self::chain(
-            r#"{"chainId": 9, "homesteadBlock": 2, "eip155Block": 4, "eip158Block": 3}"#,
+            r#"{"chainId": 9, "homesteadBlock": 2, "eip155Block": 3, "eip158Block": 4}"#,
         );
         let work = work.unwrap();
         let specs = [1, 2, 3, 4].map(|number| work.spec_id(number, 0).unwrap());
@@ -219,6 +292,8 @@ mod tests {
                 "terminalTotalDifficulty",
             ),
             (r#"{"chainId": 9, "bpo3Time": 1}"#, "blobSchedule"),
+            (r#"{"chainId": 9, "fooTime": 0}"#, "fooTime"),
+            (r#"{"chainId": 9, "fooBlock": "0x5"}"#, "fooBlock"),
             (
                 r#"{"chainId": 9, "cancunTime": 1, "blobSchedule":
                     {"cancun": {"target": 3, "max": 6, "baseFeeUpdateFraction": 0}}}"#,
@@ -236,6 +311,59 @@ mod tests {
             ),
         ] {
             assert_eq!(chain(json).unwrap_err().field, field, "{json}");
+        }
+    }
+
+    #[test]
+    fn forks_out_of_order_are_named_both() {
+        for (json, earlier, field) in [
+            (
+                r#"{"chainId": 9, "homesteadBlock": 7, "eip150Block": 6}"#,
+                "homesteadBlock, the fork before it, is 7",
+                "eip150Block",
+            ),
+            (
+                r#"{"chainId": 9, "eip155Block": 4, "eip158Block": 3}"#,
+                "eip155Block",
+                "eip158Block",
+            ),
+            // Also where one between them is left out.
+            (
+                r#"{"chainId": 9, "byzantiumBlock": 4, "londonBlock": 3}"#,
+                "byzantiumBlock",
+                "londonBlock",
+            ),
+            (
+                r#"{"chainId": 9, "cancunTime": 4, "pragueTime": 3}"#,
+                "cancunTime",
+                "pragueTime",
+            ),
+        ] {
+            let error = chain(json).unwrap_err();
+            assert_eq!(error.field, field, "{json}");
+            assert!(error.reason.contains(earlier), "{}", error.reason);
+        }
+    }
+
+    #[test]
+    fn fields_that_change_no_rule_are_let_through() {
+        for field in [
+            r#""terminalTotalDifficultyPassed": true"#,
+            r#""ethash": {}"#,
+            r#""clique": {"period": 5, "epoch": 30000}"#,
+            r#""depositContractAddress": "0x00000000219ab540356cbb839cbe05303d7705fa""#,
+            r#""daoForkBlock": 0, "daoForkSupport": true"#,
+            r#""eip150Hash": "0x00""#,
+            r#""muirGlacierBlock": 0, "arrowGlacierBlock": 0, "grayGlacierBlock": 0"#,
+            r#""mergeNetsplitBlock": 0"#,
+            r#""mergeForkBlock": 0"#,
+            r#""preMergeForkBlock": 0"#,
+            r#""enableVerkleAtGenesis": false"#,
+            r#""verkleTime": null"#,
+            r#""blobSchedule": {"cancun": {"target": 3, "max": 6, "baseFeeUpdateFraction": 3338477}}"#,
+        ] {
+            let json = format!(r#"{{"chainId": 9, "terminalTotalDifficulty": 0, {field}}}"#);
+            assert!(chain(&json).is_ok(), "{field}: {:?}", chain(&json));
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::call::{
 };
 use crate::chain::ChainSpec;
 use crate::engine::past::StateAt;
-use crate::state_log::{StateLogDb, decode_header};
+use crate::state_log::{StateLogDb, decode_header, keeps_all};
 use alloy_primitives::B256;
 use qmtree::View;
 use qmtree::proofs::TxNum;
@@ -59,6 +59,17 @@ where
         proof: proof.map_err(|error| CallError::State(error.into()))?,
     };
     Ok((proof, outcome))
+}
+
+/// Whether the log of a view has all of its chain's state, so that what it lacks is nothing there.
+///
+/// False of a log that began with the state of a block file: what the file left out reads as nothing,
+/// whatever it is on the chain. A proof of a call does not show which of the two its log is.
+///
+/// # Errors
+/// [`CallError::State`] if the log cannot be read.
+pub fn has_whole_state(view: &View) -> Result<bool, CallError> {
+    keeps_all(view).map_err(|error| CallError::State(error.into()))
 }
 
 /// The gas limit of the block whose state it is.

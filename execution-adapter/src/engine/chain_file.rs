@@ -20,6 +20,8 @@ pub struct ChainBlocks {
     chain: Arc<ChainSpec>,
     /// Blocks read so far.
     index: u64,
+    /// Bytes of these blocks, unpacked.
+    offset: u64,
     failed: bool,
 }
 
@@ -42,6 +44,7 @@ impl ChainBlocks {
             reader: Box::new(reader),
             chain,
             index: 0,
+            offset: 0,
             failed: false,
         }
     }
@@ -52,6 +55,7 @@ impl ChainBlocks {
         };
         let index = self.index;
         self.index += 1;
+        self.offset += bytes.len() as u64;
         let block = decode_block(&bytes).map_err(|source| FileError::Block {
             path: self.path.clone(),
             index,
@@ -69,17 +73,8 @@ impl ChainBlocks {
 
     /// The bytes of the next list, if there is one.
     fn read_item(&mut self) -> Result<Option<Vec<u8>>, FileError> {
-        let read = |source| FileError::Io {
-            path: self.path.clone(),
-            action: "read",
-            source,
-        };
         let mut item = Vec::new();
-        self.reader
-            .by_ref()
-            .take(1)
-            .read_to_end(&mut item)
-            .map_err(read)?;
+        self.read_up_to(1, &mut item)?;
         let Some(first) = item.first().copied() else {
             return Ok(None);
         };
@@ -87,12 +82,7 @@ impl ChainBlocks {
         let payload_len = match first {
             0xc0..=0xf7 => u64::from(first - 0xc0),
             0xf8.. => {
-                let len = u64::from(first - 0xf7);
-                self.reader
-                    .by_ref()
-                    .take(len)
-                    .read_to_end(&mut item)
-                    .map_err(read)?;
+                self.read_exactly(u64::from(first - 0xf7), &mut item)?;
                 let digits = item.get(1..).unwrap_or_default();
                 digits
                     .iter()
@@ -101,22 +91,44 @@ impl ChainBlocks {
             _ => 0,
         };
         if payload_len > BLOCK_LIMIT_BYTES {
-            return Err(FileError::TooLarge {
+            return Err(FileError::LargeBlock {
                 path: self.path.clone(),
-                what: "a block",
+                index: self.index,
+                offset: self.offset,
                 limit_bytes: BLOCK_LIMIT_BYTES,
             });
         }
-        let got = self
-            .reader
-            .by_ref()
-            .take(payload_len)
-            .read_to_end(&mut item)
-            .map_err(read)?;
-        if got as u64 != payload_len {
-            return Err(read(io::ErrorKind::UnexpectedEof.into()));
-        }
+        self.read_exactly(payload_len, &mut item)?;
         Ok(Some(item))
+    }
+
+    fn read_exactly(&mut self, len: u64, item: &mut Vec<u8>) -> Result<(), FileError> {
+        if self.read_up_to(len, item)? < len {
+            return Err(self.truncated());
+        }
+        Ok(())
+    }
+
+    /// Returns how many bytes there were.
+    fn read_up_to(&mut self, len: u64, item: &mut Vec<u8>) -> Result<u64, FileError> {
+        match self.reader.by_ref().take(len).read_to_end(item) {
+            Ok(got) => Ok(got as u64),
+            // So says zstd of a packed file that is cut.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(self.truncated()),
+            Err(source) => Err(FileError::Io {
+                path: self.path.clone(),
+                action: "read",
+                source,
+            }),
+        }
+    }
+
+    fn truncated(&self) -> FileError {
+        FileError::Truncated {
+            path: self.path.clone(),
+            index: self.index,
+            offset: self.offset,
+        }
     }
 }
 

@@ -38,12 +38,42 @@ pub enum FileError {
         /// The limit.
         limit_bytes: u64,
     },
+    /// No blocks at all: empty, or an empty list.
+    #[error("{}: there are no blocks in it", path.display())]
+    NoBlocks {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A chain file that ends in the middle of a block.
+    #[error("{}: block {index} of the file, at byte {offset}: the file ends in the middle of it",
+        path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// How many blocks come before it in the file.
+        index: u64,
+        /// How many bytes these have, unpacked.
+        offset: u64,
+    },
+    /// A block in a chain file that is larger than any that makes sense.
+    #[error("{}: block {index} of the file, at byte {offset}: larger than {limit_bytes} bytes",
+        path.display())]
+    LargeBlock {
+        /// The file.
+        path: PathBuf,
+        /// How many blocks come before it in the file.
+        index: u64,
+        /// How many bytes these have, unpacked.
+        offset: u64,
+        /// The limit.
+        limit_bytes: u64,
+    },
     /// Not JSON, or a field that is missing or of the wrong form.
-    #[error("{}: field {field}", path.display())]
+    #[error("{}{}", path.display(), in_field(field))]
     Json {
         /// The file.
         path: PathBuf,
-        /// Path of the field.
+        /// Path of the field; `.` if it is the whole document.
         field: String,
         /// What is wrong with it.
         source: serde_json::Error,
@@ -134,6 +164,19 @@ pub enum FileError {
         /// Why.
         source: GenesisError,
     },
+}
+
+impl FileError {
+    /// Number of the block that it is about, where that could be read.
+    #[must_use]
+    pub const fn block_number(&self) -> Option<u64> {
+        match self {
+            Self::Witness { block, .. } | Self::Field { block, .. } | Self::Chain { block, .. } => {
+                Some(*block)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Why a block was not run into a database. The database is as it was.
@@ -282,8 +325,19 @@ impl RunError {
     }
 }
 
+/// Of the whole document, what is wrong says where.
+fn in_field(field: &str) -> String {
+    match field {
+        "." => String::new(),
+        _ => format!(": field {field}"),
+    }
+}
+
 fn format_problem(found: Option<&str>) -> String {
     match found {
+        Some(found @ "eth-witness/1") => {
+            format!("format {found:?} is a block with its witness, which runs with --witness")
+        }
         Some(found) => format!("format {found:?} is not one that holds blocks to run"),
         None => "not a block file: JSON without a field \"format\"".to_owned(),
     }

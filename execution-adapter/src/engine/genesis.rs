@@ -10,6 +10,8 @@ use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_genesis::Genesis;
 use alloy_primitives::B256;
 use revm::primitives::hardfork::SpecId;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::io::Read;
 use std::path::Path;
 
@@ -32,12 +34,19 @@ pub struct ChainGenesis {
 #[non_exhaustive]
 pub enum GenesisError {
     /// Not JSON of the right form.
-    #[error("field {field}: {source}")]
+    #[error("{}", place(field))]
     Json {
-        /// Path of the field.
+        /// Path of the field; `.` if it is the whole document.
         field: String,
         /// What is wrong with it.
         source: serde_json::Error,
+    },
+    /// A field that says which chain it is, or what its first state is, and for which no value would be a
+    /// good guess.
+    #[error("field {field} is missing")]
+    Missing {
+        /// The field.
+        field: &'static str,
     },
     /// The configuration schedules what this version cannot execute.
     #[error("field config.{}: {}", .0.field, .0.reason)]
@@ -78,12 +87,8 @@ impl ChainGenesis {
     /// # Errors
     /// [`GenesisError`].
     pub fn from_json(json: &[u8]) -> Result<Self, GenesisError> {
-        let mut json = serde_json::Deserializer::from_slice(json);
-        let genesis = serde_path_to_error::deserialize(&mut json);
-        let genesis: Genesis = genesis.map_err(|error| GenesisError::Json {
-            field: error.path().to_string(),
-            source: error.into_inner(),
-        })?;
+        parse::<Outline>(json)?.check()?;
+        let genesis: Genesis = parse(json)?;
         let chain = ChainSpec::from_genesis(&genesis.config).map_err(GenesisError::Fork)?;
         let mut state = MemoryState::new(StateScope::Complete);
         for (address, account) in &genesis.alloc {
@@ -100,6 +105,44 @@ impl ChainGenesis {
             state,
             header,
         })
+    }
+}
+
+/// What there must be: without it, the parser takes mainnet's chain id, no forks, and no accounts.
+#[derive(Debug, Deserialize)]
+struct Outline {
+    config: Option<OutlineConfig>,
+    alloc: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OutlineConfig {
+    chain_id: Option<IgnoredAny>,
+}
+
+impl Outline {
+    fn check(self) -> Result<(), GenesisError> {
+        let missing = |field| GenesisError::Missing { field };
+        let config = self.config.ok_or(missing("config"))?;
+        config.chain_id.ok_or(missing("config.chainId"))?;
+        self.alloc.ok_or(missing("alloc"))?;
+        Ok(())
+    }
+}
+
+fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, GenesisError> {
+    let mut json = serde_json::Deserializer::from_slice(json);
+    serde_path_to_error::deserialize(&mut json).map_err(|error| GenesisError::Json {
+        field: error.path().to_string(),
+        source: error.into_inner(),
+    })
+}
+
+fn place(field: &str) -> String {
+    match field {
+        "." => "as JSON".to_owned(),
+        _ => format!("field {field}"),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::engine::whole_state::whole_state;
 use crate::execute::TracerFor;
 use crate::leaf::{ReadSet, RuleError};
 use crate::memory_state::MemoryState;
-use crate::state_log::{ReadStateLog, StateLogDb, StateLogError, decode_header, keys};
+use crate::state_log::{ReadStateLog, StateLogDb, StateLogError, decode_header, keeps_all};
 use crate::tracing::NoTracer;
 use crate::verify::StateScope;
 use alloy_consensus::Header;
@@ -79,9 +79,9 @@ impl LogChain {
             // A state that was given for the block after it.
             _ => given_hash(&log, number)?.ok_or(RunError::NoState { block: number })?,
         };
-        let complete = view.value(&keys::first_account());
+        let complete = keeps_all(&view);
         Ok(Self {
-            complete: complete.map_err(in_block(number))?.is_some(),
+            complete: complete.map_err(|source| RunError::StateLog { source })?,
             whole: None,
             tip: (number, hash),
         })

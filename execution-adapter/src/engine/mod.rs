@@ -19,7 +19,7 @@ mod witness_file;
 mod witness_state;
 mod yardstick;
 
-pub use call::{CallState, prove_call};
+pub use call::{CallState, has_whole_state, prove_call};
 pub use chain_file::ChainBlocks;
 pub use error::{FileError, RunError};
 pub use genesis::{ChainGenesis, GenesisError};

@@ -76,7 +76,7 @@ pub(super) fn parse(
         _ => Arc::new(ChainSpec::from_chain_id(file.chain_id).map_err(|source| {
             FileError::Chain {
                 path: path.into(),
-                block: file.number,
+                block: block.header.number,
                 source,
             }
         })?),
@@ -85,25 +85,26 @@ pub(super) fn parse(
     let spec = chain.spec_id(header.number, header.timestamp);
     let spec = spec.map_err(|source| FileError::Chain {
         path: path.into(),
-        block: file.number,
+        block: header.number,
         source,
     })?;
-    check(path, &file, "number", header.number, Some(file.number))?;
-    check(path, &file, "timestamp", header.timestamp, file.timestamp)?;
-    check(path, &file, "gasUsed", header.gas_used, file.gas_used)?;
+    let number = header.number;
+    check(path, number, "number", number, Some(file.number))?;
+    check(path, number, "timestamp", header.timestamp, file.timestamp)?;
+    check(path, number, "gasUsed", header.gas_used, file.gas_used)?;
     check(
         path,
-        &file,
+        number,
         "txs",
         block.body.transactions.len() as u64,
         file.txs,
     )?;
-    check(path, &file, "fork", fork_name(spec), file.fork.as_deref())?;
+    check(path, number, "fork", fork_name(spec), file.fork.as_deref())?;
     Ok(PreparedBlock {
         senders: senders(path, 0, &block)?,
         hash: Some(file.hash),
         ommers_known: !file.ommers_omitted,
-        state: Some(state(&file, header.number, header.parent_hash)),
+        state: Some(state(&file, number, header.parent_hash)),
         chain,
         block,
     })
@@ -125,7 +126,7 @@ pub(super) fn from_json<'a, T: Deserialize<'a>>(
 /// A field that the block decides.
 fn check<T: PartialEq + ToString>(
     path: &Path,
-    file: &PrestateFile,
+    block: u64,
     field: &'static str,
     expected: T,
     found: Option<T>,
@@ -133,7 +134,7 @@ fn check<T: PartialEq + ToString>(
     match found {
         Some(found) if found != expected => Err(FileError::Field {
             path: path.into(),
-            block: file.number,
+            block,
             field,
             expected: expected.to_string(),
             found: found.to_string(),

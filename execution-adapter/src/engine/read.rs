@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 /// A JSON file, unpacked. The largest block ever had 1.8 MB; its pre-state may be some times that.
 const JSON_LIMIT_BYTES: u64 = 512 << 20;
+/// Enough of a file to tell what it is.
+const START_BYTES: usize = 64;
 /// First bytes of a zstd frame.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
@@ -47,6 +49,16 @@ pub fn open_block_file(
         let json = read_whole(path, reader)?;
         let block = prestate_file::parse(path, &json, chain)?;
         return Ok(BlockFile::WithState(Box::new(block)));
+    }
+    if holds_nothing(&start) && start.len() < START_BYTES {
+        return Err(FileError::NoBlocks { path: path.into() });
+    }
+    // RLP of blocks does not begin with a bracket.
+    if start.trim_ascii_start().starts_with(b"[") {
+        return Err(FileError::Format {
+            path: path.into(),
+            found: None,
+        });
     }
     let Some(chain) = chain else {
         return Err(FileError::GenesisNeeded { path: path.into() });
@@ -83,10 +95,20 @@ fn unpacked(path: &Path) -> Result<Box<dyn Read + Send>, FileError> {
     Ok(reader)
 }
 
+/// Whether a file is empty, or the JSON of an empty list.
+pub(super) fn holds_nothing(bytes: &[u8]) -> bool {
+    let text = bytes.trim_ascii();
+    let list = text.strip_prefix(b"[");
+    text.is_empty() || list.is_some_and(|rest| rest.trim_ascii_start() == b"]")
+}
+
 /// The first bytes, and a reader that still has them.
 fn peek<R: Read>(mut reader: R) -> std::io::Result<(Vec<u8>, impl Read)> {
     let mut start = Vec::new();
-    reader.by_ref().take(64).read_to_end(&mut start)?;
+    reader
+        .by_ref()
+        .take(START_BYTES as u64)
+        .read_to_end(&mut start)?;
     let again = std::io::Cursor::new(start.clone());
     Ok((start, again.chain(reader)))
 }

@@ -3,10 +3,9 @@
 use crate::chain::ChainSpec;
 use crate::execute::TracerFor;
 use crate::range::PROGRAM_VERSION;
-use crate::state_log::{ReadStateLog, Write};
+use crate::state_log::{ReadStateLog, Write, keeps_all};
 use crate::state_witness::{
     BlockRun, StateBlock, StateBlockError, StateWitness, WitnessedLog, WriteStateLog, check_place,
-    keeps_all,
 };
 use crate::trace::{TraceError, TraceOptions, Tracer};
 use crate::tracing::NoTracer;

@@ -4,7 +4,7 @@ use crate::block::{BlockError, EthBlock, decode_block};
 use crate::chain::ChainSpec;
 use crate::engine::error::FileError;
 use crate::engine::prestate_file::{fork_name, from_json};
-use crate::engine::read::{read_json, senders};
+use crate::engine::read::{holds_nothing, read_json, senders};
 use crate::engine::run::{BlockState, PreparedBlock};
 use crate::leaf::RuleError;
 use crate::limits::check_block;
@@ -82,6 +82,9 @@ fn parse(
     #[derive(Deserialize)]
     struct AnyFormat {
         format: Option<String>,
+    }
+    if holds_nothing(json) {
+        return Err(FileError::NoBlocks { path: path.into() });
     }
     let AnyFormat { format } = from_json(path, json)?;
     if format.as_deref() != Some(FORMAT) {

@@ -37,6 +37,15 @@ pub(crate) fn lists_of(whole: bool, spec_id: u8) -> Lists {
     }
 }
 
+/// Whether the log keeps a list of all accounts: whether it began with a whole state. One look-up.
+///
+/// # Errors
+/// [`StateLogError::Read`].
+pub fn keeps_all<R: ReadStateLog>(log: &R) -> Result<bool, StateLogError<R::Error>> {
+    let first = log.value(&keys::first_account());
+    Ok(first.map_err(StateLogError::Read)?.is_some())
+}
+
 /// All addresses of the list of accounts, live or not; `None` if the log does not keep one.
 ///
 /// The zero address is always among them: it ends the list.

@@ -23,7 +23,7 @@ pub use database::StateLogDb;
 pub(crate) use database::{bytecode, decode_exact, decode_header};
 pub use error::StateLogError;
 pub(crate) use lists::lists_of;
-pub use lists::{Lists, accounts, slots_of};
+pub use lists::{Lists, accounts, keeps_all, slots_of};
 
 use alloc::vec::Vec;
 use alloy_primitives::B256;

@@ -3,9 +3,10 @@
 use super::database::WitnessedLog;
 use super::error::{StateBlockError, StateWitnessError};
 use super::form::{StateBlock, StateWitness};
-use super::run::{BlockRun, Ran, check_place, keeps_all};
+use super::run::{BlockRun, Ran, check_place};
 use crate::execute::TracerFor;
 use crate::range::{Plan, PlanError};
+use crate::state_log::keeps_all;
 use crate::trace::{TraceOptions, Tracer};
 use crate::tracing::NoTracer;
 use crate::transition::TraceMode;

@@ -28,4 +28,4 @@ pub use execute::{
 };
 pub use form::{StateBlock, StateWitness};
 #[cfg(feature = "engine")]
-pub(crate) use run::{BlockRun, WriteStateLog, check_place, keeps_all};
+pub(crate) use run::{BlockRun, WriteStateLog, check_place};

@@ -96,12 +96,6 @@ fn given_hash<L: ReadStateLog>(
     Ok(hash.and_then(|hash| B256::try_from(hash.as_slice()).ok()))
 }
 
-/// True if the log began with a whole state.
-pub(crate) fn keeps_all<L: ReadStateLog>(log: &L) -> Result<bool, StateLogError<L::Error>> {
-    let first = log.value(&keys::first_account());
-    Ok(first.map_err(StateLogError::Read)?.is_some())
-}
-
 /// A block that is executed on a log.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockRun<'a> {
