@@ -87,6 +87,7 @@ pub(super) fn execute<T: TracerFor<MemoryState>>(
         parts,
         payloads,
         steps,
+        ..
     } = made;
     check_outcome(&block, &executed.outcome, scope).map_err(mismatch)?;
     Ok(Executed {

@@ -7,6 +7,7 @@ use crate::leaf::{LeafParts, PreStateHash};
 use crate::transition::{StepsCommitment, TransitionKind};
 use alloy_evm::Database;
 use qmtree_proofs::LeafPayload;
+use std::time::{Duration, Instant};
 
 /// A block that was executed, and its leaves.
 #[derive(Debug)]
@@ -19,6 +20,9 @@ pub struct ExecutedLeaves<DB, T> {
     pub payloads: Vec<LeafPayload>,
     /// The steps that each leaf commits to; none where there are none.
     pub steps: Vec<StepsCommitment>,
+    /// How long after the end of the execution the leaves were there: what hashing behind it was
+    /// late.
+    pub late: Duration,
 }
 
 /// Executes a block and makes its leaves under the scheme of `pre_state`.
@@ -42,7 +46,7 @@ where
     let number = input.block.header.number;
     let scheme = pre_state.scheme();
     let records = RecordQueue::new(scheme);
-    let executed = rayon::in_place_scope(|threads| {
+    let (executed, ended) = rayon::in_place_scope(|threads| {
         let executed = execute_block_reusing(input, database, tracer, |record| {
             let Pushed { wants_help, spent } = records.push(record);
             if wants_help {
@@ -50,8 +54,9 @@ where
             }
             spent
         });
+        let ended = Instant::now();
         records.finish();
-        executed
+        (executed, ended)
     });
     let mut executed = executed.map_err(|source| RunError::Execute(Box::new(source)))?;
     let parts = records.into_parts();
@@ -77,9 +82,11 @@ where
         };
         before.push((hash, commitment));
     }
+    let payloads = LeafParts::payloads(&parts, &before);
     Ok(ExecutedLeaves {
+        late: ended.elapsed(),
         executed,
-        payloads: LeafParts::payloads(&parts, &before),
+        payloads,
         parts,
         steps: before.into_iter().map(|(_, steps)| steps).collect(),
     })
