@@ -220,6 +220,7 @@ fn a_gib_of_output_is_cut_off() {
     for (mode, to) in [
         ("flood", "standard output"),
         ("flood-stderr", "standard error"),
+        ("flood-stderr-and-exit", "standard error"),
     ] {
         let error = hostile(mode, limits).fails(minute());
         assert!(

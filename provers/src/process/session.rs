@@ -192,12 +192,7 @@ impl Session {
 
     /// Looks at what the worker takes.
     fn watch(&mut self) -> Result<(), BackendError> {
-        if self.output.stderr_overrun.load(Ordering::Relaxed) {
-            return Err(BackendError::OutputTooLong {
-                to: "standard error",
-                limit_bytes: self.limits.output_bytes,
-            });
-        }
+        self.check_stderr()?;
         if self.watched.elapsed() < WATCH_EVERY {
             return Ok(());
         }
@@ -212,10 +207,24 @@ impl Session {
         over("bytes of memory", members.memory_bytes, limit)
     }
 
+    fn check_stderr(&self) -> Result<(), BackendError> {
+        if self.output.stderr_overrun.load(Ordering::Relaxed) {
+            return Err(BackendError::OutputTooLong {
+                to: "standard error",
+                limit_bytes: self.limits.output_bytes,
+            });
+        }
+        Ok(())
+    }
+
     /// How it ended, once its output is over.
     fn exited(&mut self) -> BackendError {
         std::thread::sleep(GRACE);
         end(self.leader);
+        // One that writes too much is not read any more, and may end of that.
+        if let Err(error) = self.check_stderr() {
+            return error;
+        }
         self.waited = true;
         let status = match self.child.wait() {
             Ok(status) => status.to_string(),

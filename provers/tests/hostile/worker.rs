@@ -94,6 +94,10 @@ fn misbehave(mode: &str, program: &str, id: &str, request: &Value) {
             flood(&mut stderr(), b"x");
             sleep(Duration::from_secs(600));
         }
+        "flood-stderr-and-exit" => {
+            flood(&mut stderr(), b"x");
+            exit(120);
+        }
         "flood-file" => {
             let mut file = std::fs::File::create(folder.join("proof.bin")).unwrap();
             flood(&mut file, b"x");
