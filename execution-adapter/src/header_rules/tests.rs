@@ -175,6 +175,8 @@ fn headers_that_were_made_up_are_refused_without_a_panic() {
     let most = Some(u64::MAX);
     (parent.excess_blob_gas, parent.blob_gas_used) = (most, most);
     (parent.base_fee_per_gas, parent.gas_used) = (most, u64::MAX);
+    assert_eq!(refused(&parent, &header), Some(Field::GasUsed));
+    parent.gas_used = parent.gas_limit;
     assert_eq!(refused(&parent, &header), Some(Field::BaseFee));
     parent.base_fee_per_gas = header.base_fee_per_gas;
     parent.gas_used = 15_000_000;
