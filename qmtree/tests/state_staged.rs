@@ -366,7 +366,7 @@ fn earliest(db: &Db) -> TxNum {
 fn run(seed: u64, watch: Watch, compaction: Compaction) {
     let mut rng = Rng::new(seed);
     let profile = Profile::ALL[seed as usize % 2];
-    let options = options(seed % 3).with_parallel(seed % 2 == 0);
+    let options = options(seed % 3).with_parallel(seed.is_multiple_of(2));
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("db");
     let disk = Arc::new(RealDisk);
