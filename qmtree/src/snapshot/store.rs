@@ -137,8 +137,9 @@ impl Db {
     /// Opens the snapshot files of a folder as a database at a trusted head, for reading only and
     /// without importing them.
     ///
-    /// Opening compares twig roots and tail with the head, and verifies every entry and value of the
-    /// state log, if there are files of it: about 2 s and 50 bytes of memory for a million entries. A leaf, or a proof of one, costs the
+    /// Opening compares twig roots and tail with the head. If there are files of the state log up to
+    /// that head, it verifies every entry and value of it, and builds the index of keys in memory;
+    /// if not, questions about the state fail with [`SnapshotRefusal::StateMissing`]. A leaf, or a proof of one, costs the
     /// derivation of its twig, about 0.4 ms with Keccak, unless the twig was read lately. Twigs of
     /// which only the roots are there answer with [`SnapshotRefusal::LeavesMissing`].
     ///
@@ -163,9 +164,10 @@ impl Db {
         let plan = Plan::new(SnapshotSet::open(&*disk, files)?, *trusted)?;
         plan.check_blocks()?;
         let opened = Opened::new(disk, folder, plan.identity());
-        let files = match StateFiles::any(&plan) {
-            true => StateFiles::find(&plan, false)?,
-            false => None,
+        let files = match StateFiles::find(&plan, false) {
+            // Of the leaves alone: whoever asks for the state is told.
+            Err(SnapshotRefusal::StateMissing { .. }) => None,
+            found => found?,
         };
         let state_log = files.map(|files| files.open(&plan)).transpose()?;
         let state = State {
