@@ -5,7 +5,8 @@ use super::index::{Item, KeyIndex};
 use super::log::StateLog;
 use crate::error::Error;
 use alloy_primitives::B256;
-use qmtree_proofs::state::{ActiveBits, Compaction, Entry, EntryId};
+use qmtree_kernels::Hasher;
+use qmtree_proofs::state::{ActiveBits, Compaction, Entry, EntryId, StateWord};
 use qmtree_proofs::{TWIG_LEAVES, TWIG_LEVEL, TwigId};
 use qmtree_storage::{EntrySegment, StateKeys};
 use rayon::prelude::*;
@@ -42,7 +43,7 @@ impl StateLog {
         empty.derive()
     }
 
-    /// The log of the entries in snapshot files that are read in place.
+    /// The log of these sealed entries, whatever holds them.
     ///
     /// # Errors
     /// As [`from_segments`](Self::from_segments).
@@ -52,6 +53,27 @@ impl StateLog {
             ..Self::new(compaction)
         };
         log.derive()
+    }
+
+    /// The same log, with everything but the entries derived from them anew.
+    ///
+    /// # Errors
+    /// [`Error::CheckState`] if another root comes out; others if an entry cannot be read.
+    pub(crate) fn reindexed(&self, hasher: &Hasher) -> Result<Self, Error> {
+        let mut log = Self::in_place(self.entries.sealed_only(), self.compaction)?;
+        for id in (log.entry_count()..self.entry_count()).map(EntryId) {
+            let entry = self.entry(id)?;
+            let own = match entry.value {
+                StateWord::Hash(_) => Some(self.entries.held(id)?),
+                StateWord::Value(_) => None,
+            };
+            let own = own.filter(|(owner, _)| *owner == id);
+            log.push(&entry, own.and_then(|(_, bytes)| bytes))?;
+        }
+        match log.root(hasher)? == self.root {
+            true => Ok(log),
+            false => Err(Error::CheckState { what: "the root" }),
+        }
     }
 
     /// Reads each entry twice and hashes none; twigs in parallel.
