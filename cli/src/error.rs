@@ -304,6 +304,15 @@ pub(crate) enum OptionError {
     /// A kind that came later than this command.
     #[error("this release of qm cannot verify proofs of kind {kind}")]
     UnknownKind { kind: &'static str },
+    /// A proof that another command verifies.
+    #[error("a proof of the state: qm state verify takes it, with the keys that you ask about")]
+    OfTheState,
+    /// One that says nothing about the state.
+    #[error("a proof of kind {kind} says nothing about the state: qm verify takes it")]
+    NoStateProof { kind: &'static str },
+    /// A value is that of one key.
+    #[error("--value is what the one key must be; verify several keys one by one")]
+    OneKey,
 }
 
 impl CliError {

@@ -146,6 +146,7 @@ impl Statement {
                 let text = format!("the log of {old} leaves is a prefix of that of {n}");
                 (text, json!({ "oldLeafCount": old }))
             }
+            Proof::State(_) => return Err(OptionError::OfTheState),
             other => return Err(OptionError::UnknownKind { kind: other.kind() }),
         };
         let fields = match fields {

@@ -136,3 +136,52 @@ fn proofs_are_verified_without_the_database() {
     let bad = space.run(&["state", "get", "--db", "db", "0x12"]);
     assert_eq!(bad.code, Some(2), "{}", bad.error);
 }
+
+#[test]
+fn snapshot_files_answer_and_prove_in_place() {
+    let space = filled();
+    let (a, b) = (hex("ab", 32), hex("cd", 32));
+    space.ok(&["snapshot", "export", "--db", "db", "--out", "files"]);
+    let source = ["--snapshot", "files", "--head", "head.json"];
+    let read = |command: &[&str], rest: &[&str]| space.run(&[command, &source, rest].concat());
+    let past = read(&["state", "get"], &["--at", "1", &a]).exits(0);
+    assert_eq!(past.out, "0x1234\n");
+    assert_eq!(
+        read(&["state", "iter"], &[]).exits(0).out,
+        format!("{b} {a}\n")
+    );
+    for (name, keys) in [("now", &[&a, &b][..]), ("absent", &[&a])] {
+        let keys: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
+        let output = ["-o", name];
+        read(&["state", "prove"], &[&output[..], &keys].concat()).exits(0);
+        let verify = ["state", "verify", "--head", "head.json", name];
+        space.ok(&[&verify[..], &keys].concat());
+    }
+    read(&["prove"], &["1", "-o", "leaf"]).exits(0);
+    space.ok(&["verify", "--head", "head.json", "leaf"]);
+    for command in ["head", "check"] {
+        read(&[command], &[]).exits(0);
+    }
+    read(&["block"], &["0"]).exits(0);
+    read(&["leaf"], &["2"]).exits(0);
+    // Nothing is believed without a head, and not beside another log's.
+    space
+        .run(&["head", "--snapshot", "files"])
+        .exits(2)
+        .says("nothing is trusted");
+    for options in [
+        &["head", "--db", "db", "--head", "head.json"][..],
+        &["head", "--db", "db", "--snapshot", "files"],
+        &["head"],
+    ] {
+        space.run(options).exits(2);
+    }
+    let mut other: Value = serde_json::from_slice(&space.read("head.json")).unwrap();
+    other["root"] = json!(hex("11", 32));
+    other.as_object_mut().unwrap().remove("headHash");
+    space.write("other.json", other.to_string().as_bytes());
+    space
+        .run(&["head", "--snapshot", "files", "--head", "other.json"])
+        .exits(1)
+        .says("the trusted head has");
+}

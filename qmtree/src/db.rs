@@ -226,14 +226,15 @@ impl Db {
         }
     }
 
-    /// Builds the index of transactions anew from the log, and waits until it holds all of it.
+    /// Builds the index of transactions and that of the state's keys anew from the logs, and waits
+    /// until they hold all of them.
     ///
-    /// Costs about a microsecond per transaction. The log is not changed; lookups go on, and
-    /// search it meanwhile.
+    /// Costs about a microsecond for each transaction and for each entry of the state log. The logs
+    /// are not changed; lookups go on, and search the log of transactions meanwhile.
     ///
     /// # Errors
-    /// [`Error::Index`] or [`Error::Reindex`] if it cannot be built, [`Error::Journal`] if the disk
-    /// fails, and [`Error::Poisoned`] from then on.
+    /// [`Error::Index`], [`Error::Reindex`] or [`Error::CheckState`] if one cannot be built,
+    /// [`Error::Journal`] if the disk fails, and [`Error::Poisoned`] from then on.
     pub fn reindex(&mut self) -> Result<(), Error> {
         self.write(Writer::reindex)
     }
@@ -356,7 +357,7 @@ impl Db {
     /// heads and consistency stay provable. Returns the number of segments pruned.
     ///
     /// Of the state log, segments at the front go that are needed by no state from the one before
-    /// `block_number` on: everything in them was superseded before. Where the database has a rule
+    /// `block_number` on, nor by one that can still be unwound to. Where the database has a rule
     /// of [compaction](Self::compaction), that is a matter of time.
     ///
     /// # Errors

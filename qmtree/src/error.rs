@@ -95,8 +95,8 @@ pub enum Error {
     Batch(#[from] BatchError),
     /// A batch of a transaction that is not in the block.
     #[error(
-        "a batch for txNum {tx_num}, but the block has the txNums {from} to {to}, not included; \
-         a block has a leaf for each transaction that writes"
+        "a batch for txNum {tx_num}, but the block {}; \
+         a block has a leaf for each transaction that writes", span(*from, *to)
     )]
     OutsideBlock {
         /// The transaction of the batch.
@@ -277,6 +277,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// What transactions a block has. Of one whose leaves are still to come the end is not known.
+fn span(from: TxNum, to: TxNum) -> String {
+    match to {
+        TxNum(u64::MAX) => format!("begins with {from}"),
+        to => format!("has the txNums {from} to {to}, not included"),
+    }
 }
 
 impl Error {

@@ -32,7 +32,7 @@ impl View {
             },
         };
         observe::prove("extract", keys.len(), || {
-            self.state.state_log.extract(&self.hasher, keys, moment)
+            self.state_log()?.extract(&self.hasher, keys, moment)
         })
     }
 

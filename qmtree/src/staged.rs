@@ -7,7 +7,7 @@ use crate::state_log::{StateBatch, StateLog, Step};
 use crate::workers::Workers;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
-use qmtree_proofs::state::EntryId;
+use qmtree_proofs::state::{BatchError, EntryId};
 use qmtree_proofs::{Head, LEAF_LEN, TxNum};
 use qmtree_storage::EntryPart;
 
@@ -96,6 +96,11 @@ impl Staged {
                 from: self.first_tx_num,
                 to: TxNum(u64::MAX),
             });
+        }
+        // The log compares with the last entry; a batch that changed nothing left none.
+        if let Some(last) = self.last_tx_num.filter(|last| *last >= batch.tx_num) {
+            let found = batch.tx_num;
+            return Err(BatchError::TxNum { found, last }.into());
         }
         let (first, values) = (self.first_entry, &mut self.values);
         let applied = draft.log.apply(batch, first, values, draft.workers);

@@ -2,7 +2,9 @@
 
 use crate::error::Error;
 use crate::observe;
+use crate::snapshot::SnapshotRefusal;
 use crate::state::{Source, State};
+use crate::state_log::StateLog;
 use crate::tx_index::tx_nums;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
@@ -245,7 +247,7 @@ impl View {
     /// # Errors
     /// [`Error::Segment`] if an entry cannot be read.
     pub fn get(&self, key: &B256) -> Result<Option<Vec<u8>>, Error> {
-        self.state.state_log.get(key, None)
+        self.state_log()?.get(key, None)
     }
 
     /// The value that a key had after a transaction. Costs a step for each of its versions since.
@@ -255,7 +257,7 @@ impl View {
     /// be read.
     pub fn get_at(&self, key: &B256, tx_num: TxNum) -> Result<Option<Vec<u8>>, Error> {
         self.state.check_leaf(tx_num)?;
-        self.state.state_log.get(key, Some(tx_num))
+        self.state_log()?.get(key, Some(tx_num))
     }
 
     /// The keys from `from` upwards with their values, now or after transaction `at`.
@@ -268,7 +270,7 @@ impl View {
         at: Option<TxNum>,
     ) -> Result<impl Iterator<Item = Result<(B256, Vec<u8>), Error>> + '_, Error> {
         at.map_or(Ok(()), |at| self.state.check_leaf(at))?;
-        self.state.state_log.iter(from, at)
+        self.state_log()?.iter(from, at)
     }
 
     /// Proves the value of a key, or its absence, now or after transaction `at`. The proof holds
@@ -289,7 +291,7 @@ impl View {
     pub fn prove_states(&self, keys: &[B256], at: Option<TxNum>) -> Result<StateProof, Error> {
         at.map_or(Ok(()), |at| self.state.check_leaf(at))?;
         observe::prove("state", keys.len(), || {
-            self.state.state_log.prove(&self.hasher, keys, at)
+            self.state_log()?.prove(&self.hasher, keys, at)
         })
     }
 
@@ -312,7 +314,7 @@ impl View {
     /// # Errors
     /// [`Error::NoSuchEntry`]; [`Error::Segment`] if it cannot be read.
     pub fn entry(&self, id: EntryId) -> Result<Entry, Error> {
-        self.state.state_log.entry(id)
+        self.state_log()?.entry(id)
     }
 
     /// Keys that are live, and keys that there ever were.
@@ -329,6 +331,15 @@ impl View {
     #[must_use]
     pub fn index_bytes(&self) -> u64 {
         self.state.state_log.index_bytes()
+    }
+
+    /// The state log, unless this is a snapshot whose files of it are not there.
+    pub(crate) fn state_log(&self) -> Result<&StateLog, Error> {
+        let (log, entry_count) = (&self.state.state_log, self.state.head.entry_count);
+        match log.entry_count() == entry_count {
+            true => Ok(log),
+            false => Err(SnapshotRefusal::StateMissing { entry_count }.into()),
+        }
     }
 
     fn source(&self) -> Source<'_> {

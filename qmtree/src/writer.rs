@@ -276,11 +276,21 @@ impl Writer {
         }
     }
 
-    /// Builds the index anew, and waits until it holds the whole log.
+    /// Builds the indexes anew, and waits until they hold the whole log.
     pub(crate) fn reindex(&mut self) -> Result<(), Error> {
+        self.finish_sealing()?;
         self.attest()?;
-        // The log is written; what becomes of the index leaves it as it is.
+        // The log is written; what becomes of an index leaves it as it is.
         self.touched = false;
+        let mut state_log = self.state.state_log.reindexed(&self.hasher)?;
+        let Opened {
+            disk,
+            segments,
+            identity,
+            ..
+        } = &self.opened;
+        state_log.cover_sealed(&**disk, segments, *identity)?;
+        self.state.state_log = state_log;
         let (kind, index) = (self.options.tx_index, self.state.tx_index.clone());
         let Some(index) = index.filter(|_| kind != TxIndex::Off) else {
             return Ok(());
@@ -314,13 +324,7 @@ impl Writer {
         if block_number == self.state.head.block_number {
             return Ok(self.state.head);
         }
-        // A segment never forgets a block that it lists, so that block must stay. The blocks after it
-        // end behind the sealed leaves.
-        let sealed = self.state.state_log.sealed_entries();
-        let mut earliest = self.state.sealed.blocks_end().max(block_number);
-        while self.state.block_end(earliest)?.entry_count < sealed {
-            earliest += 1;
-        }
+        let earliest = self.unwind_floor()?;
         if block_number < earliest {
             return Err(Error::UnwindTooDeep {
                 block_number,
@@ -365,6 +369,20 @@ impl Writer {
         Ok(head)
     }
 
+    /// The first block that can be unwound to.
+    fn unwind_floor(&self) -> Result<u64, Error> {
+        // A segment never forgets a block that it lists, so that block must stay. The blocks after it
+        // end behind the sealed leaves.
+        let sealed = self.state.state_log.sealed_entries();
+        let listed = self.state.sealed.blocks_end();
+        let first = self.state.first_block().unwrap_or_default();
+        let mut floor = listed.max(first).min(self.state.head.block_number);
+        while self.state.block_end(floor)?.entry_count < sealed {
+            floor += 1;
+        }
+        Ok(floor)
+    }
+
     pub(crate) fn prune_to(&mut self, block_number: u64) -> Result<usize, Error> {
         self.finish_sealing()?;
         let first_kept = self.state.block_start(block_number)?;
@@ -387,9 +405,11 @@ impl Writer {
         Ok(pruned + self.prune_state(first_kept)?)
     }
 
-    /// Drops entries that no state from the one before leaf `first_kept` on needs.
+    /// Drops entries that no state from the one before leaf `first_kept` on needs, or from the
+    /// deepest one that the log can still be unwound to, if that is earlier: it may be the head again.
     fn prune_state(&mut self, first_kept: u64) -> Result<usize, Error> {
-        let Some(earliest) = first_kept.checked_sub(1).map(TxNum) else {
+        let floor = self.state.block_end(self.unwind_floor()?)?.leaf_count;
+        let Some(earliest) = first_kept.min(floor).checked_sub(1).map(TxNum) else {
             return Ok(0);
         };
         let segments = self.state.state_log.prunable(earliest)?;

@@ -491,3 +491,103 @@ fn pruning_that_is_cut_off_between_segments_leaves_a_sound_database() {
         db.check().unwrap();
     }
 }
+
+#[test]
+fn what_can_be_unwound_to_keeps_its_state_whatever_was_pruned() {
+    let mut rng = Rng::new(5);
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("db");
+    let (disk, compaction) = (Arc::new(RealDisk), Compaction::new(2));
+    let wide = || options().with_unwind_window_blocks(40);
+    let identity = identity(Profile::Blake3);
+    let mut db = Db::create_compacting(disk, &dir, identity, compaction, wide()).unwrap();
+    let mut model = Model {
+        profile: Profile::Blake3,
+        compaction,
+        blocks: Vec::new(),
+    };
+    let keys = 300;
+    for _ in 0..400 {
+        let tx_num = db.head().leaf_count;
+        let batch = batch(&mut rng, tx_num, 100, keys);
+        model.append(&mut db, batch);
+    }
+    // To a block inside the window, of which any can become the head again.
+    db.prune_to(398).unwrap();
+    assert!(db.pruned_entry_count() > 0);
+    let mut deepest = 399;
+    for block in (0..399).rev().step_by(5) {
+        let copy = folder.path().join(format!("to-{block}"));
+        db.checkpoint(&copy).unwrap();
+        let mut copy = Db::open(&copy, wide()).unwrap();
+        let head = match copy.unwind_to(block) {
+            Err(Error::UnwindTooDeep { .. }) => break,
+            unwound => unwound.unwrap(),
+        };
+        assert_eq!(head, model.blocks[block as usize].0);
+        let earliest = copy.earliest_state().unwrap();
+        assert!(earliest.0 < head.leaf_count, "{earliest} at block {block}");
+        let at = Some(TxNum(head.leaf_count - 1));
+        copy.view().prove_state(&key(1), at).unwrap();
+        // The block that went is a block like any other.
+        let mut shorter = Model {
+            blocks: model.blocks[..block as usize + 2].to_vec(),
+            ..model
+        };
+        let (head, _, batch) = shorter.blocks.pop().unwrap();
+        assert_eq!(shorter.append(&mut copy, batch), head);
+        shorter.repeat(&mut copy, block as usize + 1);
+        deepest = block;
+    }
+    assert!(deepest < 370, "only down to {deepest}");
+}
+
+#[test]
+fn the_index_of_keys_is_made_anew_from_the_entries() {
+    for compaction in [Compaction::OFF, Compaction::new(2)] {
+        let (mut rng, keys) = (Rng::new(11), 200);
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("db");
+        let mut db = create(&dir, Profile::Keccak256, compaction);
+        let mut model = Model {
+            profile: Profile::Keccak256,
+            compaction,
+            blocks: Vec::new(),
+        };
+        for _ in 0..150 {
+            let tx_num = db.head().leaf_count;
+            let batch = batch(&mut rng, tx_num, 80, keys);
+            model.append(&mut db, batch);
+        }
+        db.prune_to(148).unwrap();
+        // Damaged beside the open database, as by a disk, and missing.
+        for file in key_files(&dir) {
+            let mut bytes = std::fs::read(&file).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            std::fs::write(&file, bytes).unwrap();
+        }
+        db.reindex().unwrap();
+        model.compare(&db, &mut rng, keys);
+        let made: Vec<_> = key_files(&dir)
+            .iter()
+            .map(|f| std::fs::read(f).unwrap())
+            .collect();
+        assert_eq!(made.len(), 1);
+        key_files(&dir)
+            .iter()
+            .for_each(|file| std::fs::remove_file(file).unwrap());
+        db.reindex().unwrap();
+        let again: Vec<_> = key_files(&dir)
+            .iter()
+            .map(|f| std::fs::read(f).unwrap())
+            .collect();
+        assert_eq!(made, again);
+        let tx_num = db.head().leaf_count;
+        let next = batch(&mut rng, tx_num, 80, keys);
+        model.append(&mut db, next);
+        db.close().unwrap();
+        let db = Db::open(&dir, options()).unwrap();
+        model.compare(&db, &mut rng, keys);
+    }
+}

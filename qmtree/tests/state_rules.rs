@@ -69,6 +69,11 @@ fn bad_batches_are_refused_and_nothing_is_applied() {
         last: TxNum(4),
     };
     let cases = [
+        // One that changes nothing has its place too.
+        (
+            vec![batch(4, &[(key(77), None)]), batch(3, &[(low, Some(b"x"))])],
+            back,
+        ),
         (vec![batch(4, &[(high, None), (low, Some(b"x"))])], unsorted),
         (vec![batch(4, &[(low, None), (low, Some(b"x"))])], twice),
         (vec![batch(4, &[(low, Some(&long))])], too_long),

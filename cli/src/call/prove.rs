@@ -2,7 +2,7 @@
 
 use super::{Line, PARTIAL, rules, tracer};
 use crate::arguments::TraceName;
-use crate::database::Folder;
+use crate::database::Source;
 use crate::error::CliError;
 use crate::files::write;
 use crate::output::{print_note, say};
@@ -33,7 +33,7 @@ use std::path::PathBuf;
 #[command(verbatim_doc_comment)]
 pub(crate) struct Call {
     #[command(flatten)]
-    folder: Folder,
+    source: Source,
     /// Run on the state after this transaction number; after the newest if not given.
     #[arg(long, value_name = "TXNUM")]
     at: Option<u64>,
@@ -78,13 +78,13 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let view = self.folder.open_read_only()?.view();
+        let view = self.source.open()?.view();
         let head = view.head();
         let failed = |source| CliError::Call {
-            path: self.folder.path().into(),
+            path: self.source.path().into(),
             source,
         };
-        let chain = rules(head.chain_id, self.genesis.as_deref(), self.folder.path())?;
+        let chain = rules(head.chain_id, self.genesis.as_deref(), self.source.path())?;
         let newest = head.leaf_count.saturating_sub(1);
         let tx_num = TxNum(self.at.unwrap_or(newest));
         let request = CallRequest {

@@ -1,6 +1,6 @@
 //! `qm block`: which leaves a block has.
 
-use super::Folder;
+use super::Source;
 use crate::error::CliError;
 use crate::output::say;
 use clap::Args;
@@ -9,7 +9,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub(crate) struct Block {
     #[command(flatten)]
-    folder: Folder,
+    source: Source,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -20,9 +20,9 @@ pub(crate) struct Block {
 
 impl Block {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let view = self.folder.open_read_only()?.view();
-        let range = view.block_range(self.block).map_err(self.folder.failed())?;
-        let head = view.head_at(self.block).map_err(self.folder.failed())?;
+        let view = self.source.open()?.view();
+        let range = view.block_range(self.block).map_err(self.source.failed())?;
+        let head = view.head_at(self.block).map_err(self.source.failed())?;
         let leaves = range.end.0 - range.start.0;
         if self.json {
             return say(serde_json::json!({

@@ -1,6 +1,6 @@
 //! `qm check`: the audit.
 
-use super::Folder;
+use super::Source;
 use crate::error::CliError;
 use crate::output::{json, say};
 use crate::progress::{Progress, Task, Unit};
@@ -13,7 +13,7 @@ use clap::Args;
 #[command(verbatim_doc_comment)]
 pub(crate) struct Check {
     #[command(flatten)]
-    folder: Folder,
+    source: Source,
     /// Print the head that all agrees with as JSON.
     #[arg(long)]
     json: bool,
@@ -21,7 +21,7 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let db = self.folder.open_read_only()?;
+        let db = self.source.open()?;
         let head = db.head();
         let progress = Progress::start(Task {
             name: "check",
@@ -30,7 +30,7 @@ impl Check {
         });
         let checked = db.check();
         drop(progress);
-        checked.map_err(self.folder.failed())?;
+        checked.map_err(self.source.failed())?;
         if self.json {
             return json(&head);
         }

@@ -1,7 +1,7 @@
 //! `qm consistency`: an older log is a prefix of a newer one.
 
 use super::prove::write_proof;
-use super::{Folder, at};
+use super::{Source, at};
 use crate::error::CliError;
 use crate::output::say;
 use clap::Args;
@@ -15,7 +15,7 @@ use std::path::PathBuf;
 #[command(verbatim_doc_comment)]
 pub(crate) struct Consistency {
     #[command(flatten)]
-    folder: Folder,
+    source: Source,
     /// The newer block, instead of the newest.
     #[arg(long, value_name = "N")]
     at_block: Option<u64>,
@@ -32,9 +32,9 @@ pub(crate) struct Consistency {
 
 impl Consistency {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let view = self.folder.open_read_only()?.view();
+        let view = self.source.open()?.view();
         let proof = view.prove_consistency(self.old_block, at(self.at_block));
-        let proof = Proof::Consistency(proof.map_err(self.folder.failed())?);
+        let proof = Proof::Consistency(proof.map_err(self.source.failed())?);
         let bytes = write_proof(&self.output, &proof, self.json)?;
         say(format_args!("{}: {bytes} bytes", self.output.display()))
     }

@@ -1,6 +1,6 @@
 //! `qm head`: the head, now or after a block.
 
-use super::Folder;
+use super::Source;
 use crate::error::CliError;
 use crate::output::{json, say};
 use clap::Args;
@@ -9,7 +9,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub(crate) struct HeadCommand {
     #[command(flatten)]
-    folder: Folder,
+    source: Source,
     /// The head after this block instead of the newest.
     #[arg(long, value_name = "N")]
     block: Option<u64>,
@@ -20,9 +20,9 @@ pub(crate) struct HeadCommand {
 
 impl HeadCommand {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let view = self.folder.open_read_only()?.view();
+        let view = self.source.open()?.view();
         let head = match self.block {
-            Some(block) => view.head_at(block).map_err(self.folder.failed())?,
+            Some(block) => view.head_at(block).map_err(self.source.failed())?,
             None => *view.head(),
         };
         if self.json {

@@ -1,6 +1,6 @@
 //! `qm leaf`: one leaf.
 
-use super::Folder;
+use super::Source;
 use crate::error::CliError;
 use crate::output::say;
 use alloy_primitives::B256;
@@ -17,7 +17,7 @@ use qmtree_proofs::TxNum;
 #[command(verbatim_doc_comment)]
 pub(crate) struct LeafCommand {
     #[command(flatten)]
-    folder: Folder,
+    source: Source,
     /// Print JSON, an object for each leaf.
     #[arg(long)]
     json: bool,
@@ -31,15 +31,15 @@ pub(crate) struct LeafCommand {
 
 impl LeafCommand {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let view = self.folder.open_read_only()?.view();
+        let view = self.source.open()?.view();
         if let Some(tx_num) = self.tx_num {
             return self.print(&view, TxNum(tx_num));
         }
         let tx_hash = self.tx_hash.unwrap_or_default();
-        let found = view.tx_nums_of(&tx_hash).map_err(self.folder.failed())?;
+        let found = view.tx_nums_of(&tx_hash).map_err(self.source.failed())?;
         if found.is_empty() {
             return Err(CliError::NoLeafOf {
-                path: self.folder.db.clone(),
+                path: self.source.path().to_path_buf(),
                 tx_hash,
             });
         }
@@ -49,8 +49,8 @@ impl LeafCommand {
     }
 
     fn print(&self, view: &View, tx_num: TxNum) -> Result<(), CliError> {
-        let leaf = view.leaf(tx_num).map_err(self.folder.failed())?;
-        let block = view.block_of(tx_num).map_err(self.folder.failed())?;
+        let leaf = view.leaf(tx_num).map_err(self.source.failed())?;
+        let block = view.block_of(tx_num).map_err(self.source.failed())?;
         let hash = leaf.hash(&Hasher::new(view.head().profile));
         if self.json {
             return say(serde_json::json!({

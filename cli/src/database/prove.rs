@@ -1,6 +1,6 @@
 //! `qm prove`: leaves with the proof of their positions.
 
-use super::{Folder, at};
+use super::{Source, at};
 use crate::error::CliError;
 use crate::files::write;
 use crate::output::say;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 #[command(verbatim_doc_comment)]
 pub(crate) struct Prove {
     #[command(flatten)]
-    folder: Folder,
+    source: Source,
     /// Prove it under the head after this block instead of the newest.
     #[arg(long, value_name = "N")]
     at_block: Option<u64>,
@@ -36,7 +36,7 @@ pub(crate) struct Prove {
 
 impl Prove {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let view = self.folder.open_read_only()?.view();
+        let view = self.source.open()?.view();
         let (from, at) = (TxNum(self.tx_num), at(self.at_block));
         let proof = match self.to {
             None => view.witness(from, at).map(Proof::Witness),
@@ -44,7 +44,7 @@ impl Prove {
                 .range_witness(from..TxNum(to), at)
                 .map(Proof::RangeWitness),
         };
-        let proof = proof.map_err(self.folder.failed())?;
+        let proof = proof.map_err(self.source.failed())?;
         let bytes = write_proof(&self.output, &proof, self.json)?;
         say(format_args!("{}: {bytes} bytes", self.output.display()))
     }

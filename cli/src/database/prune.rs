@@ -9,8 +9,8 @@ use qmtree::Options;
 /// Drop the leaves of sealed segments that lie wholly before a block.
 ///
 /// Roots and heads of all blocks stay known. Leaves in the unwind window are never dropped. Of the
-/// state log, sealed segments go that no state from the one before the block on needs; `qm state
-/// stats` says since when the state is known.
+/// state log, sealed segments go that no state from the one before the block on needs, nor any that
+/// can still be unwound to; `qm state stats` says since when the state is known.
 #[derive(Debug, Args)]
 pub(crate) struct Prune {
     #[command(flatten)]

@@ -26,11 +26,13 @@ impl DbCommand {
     }
 }
 
-/// Build the index of transactions anew from the log
+/// Build the indexes of transactions and of the state's keys anew from the logs
 ///
-/// The index finds leaves by the hash of their transaction. Everything in it follows from the log,
+/// The first finds leaves by the hash of their transaction. Everything in it follows from the log,
 /// so this mends an index that is damaged, and shrinks one after pruning. Lookups work without it,
-/// only slower. A qm that was built without RocksDB keeps no index on disk.
+/// only slower. A qm that was built without RocksDB keeps no such index on disk. The index of the
+/// state's keys is read off its entries, compared with the state root, and written to its file,
+/// which the next opening reads.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 struct Reindex {
@@ -46,10 +48,18 @@ impl Reindex {
         let mut db = self.folder.open(Options::default())?;
         db.reindex().map_err(self.folder.failed())?;
         let leaves = db.tx_index().leaf_count;
+        let (_, keys) = db.view().key_counts();
         db.close().map_err(self.folder.failed())?;
         if self.json {
             let on_disk = TxIndex::HAS_DISK;
-            return say(serde_json::json!({ "indexedLeaves": leaves, "onDisk": on_disk }));
+            return say(serde_json::json!({
+                "indexedLeaves": leaves,
+                "onDisk": on_disk,
+                "stateKeys": keys,
+            }));
+        }
+        if keys > 0 {
+            say(format_args!("{keys} keys of the state indexed"))?;
         }
         if TxIndex::HAS_DISK {
             say(format_args!("{leaves} leaves indexed"))

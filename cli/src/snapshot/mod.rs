@@ -12,6 +12,7 @@ mod verify;
 use crate::error::{CliError, OptionError};
 use crate::files::read_head;
 use clap::{Args, Subcommand};
+use qmtree::Db;
 use qmtree::proofs::Head;
 use qmtree::snapshot::{NoteSigner, NoteVerifier, SnapshotFolder};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,8 @@ One node writes files, and anyone may keep and hand them on:
 Another takes them, and trusts the head alone:
   qm snapshot verify --head head.json files
   qm snapshot import --db copy --head head.json files
+Or reads them where they lie: commands that read a log take --snapshot for --db,
+  qm prove --snapshot files --head head.json 42 -o proof
 Of a log with a state, files have every entry and value there ever was; or what is live, with
 `export --state live`. From that a node starts without history, and goes on with the same roots.
 
@@ -89,6 +92,21 @@ struct Trusted {
     /// where blocks end; these do.
     #[arg(long, value_name = "HEAD")]
     known_head: Vec<PathBuf>,
+}
+
+/// Opens the snapshot files of a folder for reading, beside a head or a key that is trusted.
+pub(crate) fn open_in_place(
+    folder: &Path,
+    head: Option<&Path>,
+    key: Option<&str>,
+) -> Result<Db, CliError> {
+    let trusted = Trusted {
+        head: head.map(Path::to_path_buf),
+        key: key.map(str::to_owned),
+        known_head: Vec::new(),
+    };
+    let head = trusted.head(&[folder.to_path_buf()])?;
+    Db::open_snapshot(folder, &head).map_err(in_snapshot)
 }
 
 impl Trusted {

@@ -16,6 +16,7 @@ mod folder;
 mod import;
 mod import_options;
 mod journal;
+mod kept;
 mod merge;
 mod plan;
 mod refusal;
@@ -34,4 +35,5 @@ pub use qmtree_storage::snapshot::{
 };
 pub use refusal::SnapshotRefusal;
 
+pub(crate) use state::StateStore;
 pub(crate) use store::SnapshotStore;

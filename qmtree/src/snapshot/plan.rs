@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Files that agree with a trusted head, up to the leaves of their whole twigs.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) set: SnapshotSet,
+    pub(crate) set: Arc<SnapshotSet>,
     pub(crate) hasher: Hasher,
     pub(crate) head: Head,
     /// Whole twigs that end before the head's last leaf.
@@ -97,7 +97,7 @@ impl Plan {
             upper.push(&hasher, *root);
         }
         let mut plan = Self {
-            set,
+            set: Arc::new(set),
             hasher,
             head,
             sealed,
@@ -133,7 +133,7 @@ impl Plan {
             .iter()
             .for_each(|root| upper.push(&hasher, *root));
         let plan = Self {
-            set,
+            set: Arc::new(set),
             hasher,
             head,
             sealed: roots.twig_count(),

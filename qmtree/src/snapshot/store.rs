@@ -3,9 +3,11 @@
 //! The roots of all twigs agree with a trusted head when the files are opened. A twig is derived
 //! when it is first read, and compared with its root; the last few are kept.
 
+use super::kept::Kept;
 use super::plan::Plan;
 use super::refusal::SnapshotRefusal;
 use super::set::SnapshotSet;
+use super::state::StateFiles;
 use crate::db::Db;
 use crate::error::Error;
 use crate::open::Opened;
@@ -17,7 +19,7 @@ use qmtree_proofs::{Digest, Head, Leaf, LeafPayload, TWIG_LEAVES, TWIG_LEVEL, Tw
 use qmtree_storage::snapshot::{SnapshotBlock, SnapshotContent, SnapshotFile};
 use qmtree_storage::{Disk, NO_TAG, RealDisk, Tag, Twig};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Twigs that are kept once derived: 320 KiB each.
 const KEPT: usize = 8;
@@ -26,15 +28,14 @@ const KEPT: usize = 8;
 #[derive(Debug)]
 pub(crate) struct SnapshotStore {
     plan: Plan,
-    /// Twigs that were derived last, the newest at the end.
-    kept: Mutex<Vec<Arc<Twig>>>,
+    kept: Kept<Twig>,
 }
 
 impl SnapshotStore {
     fn new(plan: Plan) -> Self {
         Self {
             plan,
-            kept: Mutex::default(),
+            kept: Kept::new(KEPT),
         }
     }
 
@@ -54,31 +55,15 @@ impl SnapshotStore {
 
     /// A twig, derived from its leaves and compared with its root.
     pub(crate) fn twig(&self, twig: u64) -> Result<Arc<Twig>, Error> {
-        if let Some(kept) = self.find(twig) {
-            return Ok(kept);
-        }
-        // Not under the lock: others read meanwhile.
-        let word = self.plan.set.twig(twig)?;
-        let (anchor, payloads) = (word.anchor(), word.payloads().to_vec());
-        let derived = Twig::rebuild(&self.plan.hasher, TwigId(twig), anchor, payloads);
-        if self.plan.upper.node(TWIG_LEVEL, twig) != Some(derived.root()) {
-            return Err(SnapshotRefusal::Twig { twig }.into());
-        }
-        let derived = Arc::new(derived);
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT {
-            kept.remove(0);
-        }
-        kept.push(Arc::clone(&derived));
-        Ok(derived)
-    }
-
-    fn find(&self, twig: u64) -> Option<Arc<Twig>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = kept.iter().position(|kept| kept.twig_id().0 == twig)?;
-        let found = kept.remove(place);
-        kept.push(Arc::clone(&found));
-        Some(found)
+        self.kept.get_or(twig, || {
+            let word = self.plan.set.twig(twig)?;
+            let (anchor, payloads) = (word.anchor(), word.payloads().to_vec());
+            let derived = Twig::rebuild(&self.plan.hasher, TwigId(twig), anchor, payloads);
+            match self.plan.upper.node(TWIG_LEVEL, twig) == Some(derived.root()) {
+                true => Ok(derived),
+                false => Err(SnapshotRefusal::Twig { twig }.into()),
+            }
+        })
     }
 
     /// A node of levels 0 to 10 of a whole twig.
@@ -152,7 +137,9 @@ impl Db {
     /// Opens the snapshot files of a folder as a database at a trusted head, for reading only and
     /// without importing them.
     ///
-    /// Opening compares twig roots and tail with the head. A leaf, or a proof of one, costs the
+    /// Opening compares twig roots and tail with the head. If there are files of the state log up to
+    /// that head, it verifies every entry and value of it, and builds the index of keys in memory;
+    /// if not, questions about the state fail with [`SnapshotRefusal::StateMissing`]. A leaf, or a proof of one, costs the
     /// derivation of its twig, about 0.4 ms with Keccak, unless the twig was read lately. Twigs of
     /// which only the roots are there answer with [`SnapshotRefusal::LeavesMissing`].
     ///
@@ -177,7 +164,17 @@ impl Db {
         let plan = Plan::new(SnapshotSet::open(&*disk, files)?, *trusted)?;
         plan.check_blocks()?;
         let opened = Opened::new(disk, folder, plan.identity());
-        Ok(Self::reading(opened, state_of(plan)?))
+        let files = match StateFiles::find(&plan, false) {
+            // Of the leaves alone: whoever asks for the state is told.
+            Err(SnapshotRefusal::StateMissing { .. }) => None,
+            found => found?,
+        };
+        let state_log = files.map(|files| files.open(&plan)).transpose()?;
+        let state = State {
+            state_log: state_log.unwrap_or_default(),
+            ..state_of(plan)?
+        };
+        Ok(Self::reading(opened, state))
     }
 }
 

@@ -1,6 +1,5 @@
 //! The audit of the state log: all of it derived again from the entries.
 
-use super::entries::Entries;
 use super::index::Item;
 use super::log::StateLog;
 use crate::error::Error;
@@ -8,7 +7,6 @@ use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::state::{Entry, EntryId, StateWord};
 use qmtree_proofs::{TWIG_LEAVES, TWIG_LEVEL};
-use rayon::prelude::*;
 
 impl StateLog {
     /// True if the value of an entry, whose word is a hash, is there, or may be gone.
@@ -30,12 +28,9 @@ impl StateLog {
     /// Sealed entries are hashed by their segments and followed here one by one, so that this costs
     /// no more memory than the index.
     pub(crate) fn check(&self, hasher: &Hasher) -> Result<(), Error> {
-        let segments = self.entries.segments();
-        segments
-            .par_iter()
-            .try_for_each(|segment| segment.check())?;
+        self.entries.check_sealed()?;
         let mut again = Self {
-            entries: Entries::new(segments.to_vec()),
+            entries: self.entries.sealed_only(),
             ..Self::new(self.compaction)
         };
         // What dropped entries superseded was dropped with them. So the rest says what is active,

@@ -4,17 +4,21 @@
 use super::index::Keys;
 use crate::error::Error;
 use crate::shared_vec::SharedVec;
+use crate::snapshot::StateStore;
 use alloy_primitives::B256;
 use qmtree_proofs::state::{Entry, EntryId, StateWord};
-use qmtree_proofs::{Digest, LEAF_LEN, TWIG_LEAVES, TxNum};
+use qmtree_proofs::{Digest, LEAF_LEN, TWIG_LEAVES, TwigId, TxNum};
 use qmtree_storage::{EntrySegment, SealedValue, ValueAt};
+use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Entries by id.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entries {
     segments: Arc<Vec<Arc<EntrySegment>>>,
-    /// Entries in segments.
+    /// In place of segments: the files of a snapshot that is read where it lies.
+    snapshot: Option<Arc<StateStore>>,
+    /// Entries in segments, or in such files.
     sealed: u64,
     /// Entries at the front that were dropped: whole segments.
     pruned: u64,
@@ -46,6 +50,24 @@ impl Entries {
         }
     }
 
+    /// Entries of whole twigs that stay in the files of a snapshot.
+    pub(crate) fn in_snapshot(store: Arc<StateStore>) -> Self {
+        Self {
+            sealed: store.count(),
+            partial: store.earliest().map_or(0, |_| store.count()),
+            snapshot: Some(store),
+            ..Self::default()
+        }
+    }
+
+    /// The sealed entries alone.
+    pub(super) fn sealed_only(&self) -> Self {
+        match &self.snapshot {
+            Some(store) => Self::in_snapshot(Arc::clone(store)),
+            None => Self::new(self.segments.to_vec()),
+        }
+    }
+
     pub(crate) fn count(&self) -> u64 {
         self.sealed + self.tail.len() as u64
     }
@@ -67,12 +89,20 @@ impl Entries {
 
     /// True if the entry was dropped.
     pub(super) fn is_pruned(&self, id: EntryId) -> bool {
-        let is_there = |segment: &EntrySegment| segment.has(id);
-        id.0 < self.partial && !self.segment_of(id.0).is_some_and(is_there)
+        if id.0 >= self.partial {
+            return false;
+        }
+        match &self.snapshot {
+            Some(store) => !store.has(id),
+            None => !self.segment_of(id.0).is_some_and(|segment| segment.has(id)),
+        }
     }
 
     /// The first transaction after which the state is still known, if any of it was dropped.
     pub(crate) fn earliest(&self) -> Option<TxNum> {
+        if let Some(store) = &self.snapshot {
+            return store.earliest();
+        }
         let pruned = self.segments.iter().map_while(|segment| segment.earliest());
         pruned.max()
     }
@@ -93,6 +123,7 @@ impl Entries {
             entry_count: self.count(),
         };
         match id.0.checked_sub(self.sealed) {
+            None if let Some(store) = &self.snapshot => store.entry(id),
             None => Ok(self.segment_of(id.0).ok_or_else(missing)?.entry(id)?),
             Some(at) => {
                 let at = usize::try_from(at).unwrap_or(usize::MAX);
@@ -108,8 +139,45 @@ impl Entries {
         })
     }
 
+    /// The entries of a sealed twig that were not dropped.
+    pub(super) fn sealed_twig(&self, twig: TwigId) -> Result<Vec<(EntryId, Entry)>, Error> {
+        if let Some(store) = &self.snapshot {
+            return store.twig_entries(twig.0);
+        }
+        let Some(segment) = self.segment_of(twig.0 * TWIG_LEAVES) else {
+            return Ok(Vec::new());
+        };
+        let entry = |(entry_id, bytes)| match Entry::from_bytes(bytes) {
+            Ok(entry) => Ok((entry_id, entry)),
+            Err(source) => Err(Error::Entry { entry_id, source }),
+        };
+        segment.twig_entries(twig)?.into_iter().map(entry).collect()
+    }
+
+    /// The sealed entries that brought a key back, each with the tombstone before it.
+    pub(super) fn sealed_revived(&self) -> Vec<(EntryId, EntryId)> {
+        match &self.snapshot {
+            Some(store) => store.revived().to_vec(),
+            None => self.segments.iter().flat_map(|s| s.revived()).collect(),
+        }
+    }
+
+    /// Compares what is sealed with its checksums, or its root.
+    pub(super) fn check_sealed(&self) -> Result<(), Error> {
+        match &self.snapshot {
+            Some(store) => store.check(),
+            None => Ok(self
+                .segments
+                .par_iter()
+                .try_for_each(|segment| segment.check())?),
+        }
+    }
+
     /// A node of a sealed twig.
     pub(super) fn sealed_node(&self, level: u32, index: u64) -> Result<Option<Digest>, Error> {
+        if let Some(store) = &self.snapshot {
+            return store.node(level, index);
+        }
         let segment = self.segment_of(index << level);
         Ok(segment
             .map(|segment| segment.node(level, index))
@@ -118,6 +186,9 @@ impl Entries {
 
     /// The tombstone before a sealed entry that brought a key back.
     pub(super) fn sealed_tombstone_before(&self, id: EntryId) -> Option<EntryId> {
+        if let Some(store) = &self.snapshot {
+            return store.tombstone_before(id);
+        }
         self.segment_of(id.0)?.tombstone_before(id)
     }
 
@@ -135,6 +206,10 @@ impl Entries {
         if let Some(bytes) = bytes {
             return Ok(bytes);
         }
+        if let Some(store) = &self.snapshot {
+            let missing = Error::MissingValue { entry_id: id };
+            return store.value(owner)?.ok_or(missing);
+        }
         let segment = self.segment_of(owner.0);
         match segment.map(|segment| segment.value(owner)).transpose()? {
             Some(ValueAt::Here(bytes)) => Ok(Arc::from(bytes)),
@@ -146,6 +221,9 @@ impl Entries {
     pub(super) fn held(&self, id: EntryId) -> Result<Held, Error> {
         let missing = || Error::MissingValue { entry_id: id };
         if id.0 < self.sealed {
+            if let Some(store) = &self.snapshot {
+                return Ok((store.owner(id), None));
+            }
             let segment = self.segment_of(id.0).ok_or_else(missing)?;
             return Ok(match segment.value(id)? {
                 ValueAt::Here(_) => (id, None),

@@ -30,6 +30,7 @@ mod seal;
 mod unwind;
 
 pub use batch::{MAX_VALUE_LEN, StateBatch};
+pub(crate) use entries::Entries;
 pub use extract::KeyUse;
 pub(crate) use extract::Moment;
 pub(crate) use hashing::Step;

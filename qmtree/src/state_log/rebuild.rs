@@ -5,8 +5,9 @@ use super::index::{Item, KeyIndex};
 use super::log::StateLog;
 use crate::error::Error;
 use alloy_primitives::B256;
-use qmtree_proofs::state::{ActiveBits, Compaction, Entry, EntryId};
-use qmtree_proofs::{TWIG_LEVEL, TwigId};
+use qmtree_kernels::Hasher;
+use qmtree_proofs::state::{ActiveBits, Compaction, Entry, EntryId, StateWord};
+use qmtree_proofs::{TWIG_LEAVES, TWIG_LEVEL, TwigId};
 use qmtree_storage::{EntrySegment, StateKeys};
 use rayon::prelude::*;
 use std::collections::HashSet;
@@ -42,35 +43,66 @@ impl StateLog {
         empty.derive()
     }
 
+    /// The log of these sealed entries, whatever holds them.
+    ///
+    /// # Errors
+    /// As [`from_segments`](Self::from_segments).
+    pub(crate) fn in_place(entries: Entries, compaction: Compaction) -> Result<Self, Error> {
+        let log = Self {
+            entries,
+            ..Self::new(compaction)
+        };
+        log.derive()
+    }
+
+    /// The same log, with everything but the entries derived from them anew.
+    ///
+    /// # Errors
+    /// [`Error::CheckState`] if another root comes out; others if an entry cannot be read.
+    pub(crate) fn reindexed(&self, hasher: &Hasher) -> Result<Self, Error> {
+        let mut log = Self::in_place(self.entries.sealed_only(), self.compaction)?;
+        for id in (log.entry_count()..self.entry_count()).map(EntryId) {
+            let entry = self.entry(id)?;
+            let own = match entry.value {
+                StateWord::Hash(_) => Some(self.entries.held(id)?),
+                StateWord::Value(_) => None,
+            };
+            let own = own.filter(|(owner, _)| *owner == id);
+            log.push(&entry, own.and_then(|(_, bytes)| bytes))?;
+        }
+        match log.root(hasher)? == self.root {
+            true => Ok(log),
+            false => Err(Error::CheckState { what: "the root" }),
+        }
+    }
+
     /// Reads each entry twice and hashes none; twigs in parallel.
     pub(super) fn derive(self) -> Result<Self, Error> {
         let mut log = self;
-        let segments = log.entries.segments().to_vec();
-        let twigs = segments.iter().flat_map(|segment| {
-            let twigs = segment.twigs();
-            (twigs.start.0..twigs.end.0).map(move |twig| (&**segment, TwigId(twig)))
-        });
-        let twigs: Vec<_> = twigs.collect();
+        let entries = log.entries.clone();
+        let twigs = 0..entries.sealed() / TWIG_LEAVES;
         let bits = twigs
-            .par_iter()
-            .map(|(segment, twig)| twig_bits(segment, *twig));
+            .clone()
+            .into_par_iter()
+            .map(|twig| twig_bits(&entries, TwigId(twig)));
         for bits in bits.collect::<Result<Vec<_>, _>>()? {
             log.active.push(bits.born_active);
             for older in bits.superseded {
                 log.set_active(older, false);
             }
         }
-        log.dirty = (0..twigs.len() as u64).collect();
-        for (segment, twig) in &twigs {
+        log.dirty = twigs.clone().collect();
+        for twig in twigs.clone() {
             if let Some(roots) = log.inside.get_mut(TWIG_LEVEL as usize) {
-                roots.push(segment.node(TWIG_LEVEL, twig.0)?);
+                let root = entries.sealed_node(TWIG_LEVEL, twig)?;
+                roots.push(root.unwrap_or_default());
             }
         }
-        let revived = segments.iter().flat_map(|segment| segment.revived());
+        let revived = entries.sealed_revived().into_iter();
         let ended: HashSet<EntryId> = revived.map(|(_, tombstone)| tombstone).collect();
         let items = twigs
-            .par_iter()
-            .map(|(segment, twig)| items(segment, *twig, &log.active_bits(twig.0), &ended));
+            .into_par_iter()
+            .map(|twig| items(&entries, TwigId(twig), &log.active_bits(twig), &ended));
         let items = items.collect::<Result<Vec<_>, _>>()?.concat();
         let live = items.iter().filter(|item| !item.is_dead()).count() as u64;
         log.live_keys = live.saturating_sub(1);
@@ -79,21 +111,12 @@ impl StateLog {
     }
 }
 
-/// The entries of a twig that were not dropped.
-fn entries_of(segment: &EntrySegment, twig: TwigId) -> Result<Vec<(EntryId, Entry)>, Error> {
-    let entry = |(entry_id, bytes)| match Entry::from_bytes(bytes) {
-        Ok(entry) => Ok((entry_id, entry)),
-        Err(source) => Err(Error::Entry { entry_id, source }),
-    };
-    segment.twig_entries(twig)?.into_iter().map(entry).collect()
-}
-
-fn twig_bits(segment: &EntrySegment, twig: TwigId) -> Result<TwigBits, Error> {
+fn twig_bits(entries: &Entries, twig: TwigId) -> Result<TwigBits, Error> {
     let mut bits = TwigBits {
         born_active: ActiveBits::NONE,
         superseded: Vec::new(),
     };
-    for (id, entry) in entries_of(segment, twig)? {
+    for (id, entry) in entries.sealed_twig(twig)? {
         bits.born_active.set(id.index_in_twig(), !entry.tombstone);
         bits.superseded.extend(entry.supersedes);
     }
@@ -103,12 +126,13 @@ fn twig_bits(segment: &EntrySegment, twig: TwigId) -> Result<TwigBits, Error> {
 /// The entries of a twig that are the newest of their key: those that are active, and tombstones
 /// that nothing came after.
 fn items(
-    segment: &EntrySegment,
+    entries: &Entries,
     twig: TwigId,
     active: &ActiveBits,
     ended: &HashSet<EntryId>,
 ) -> Result<Vec<Item>, Error> {
-    let newest = entries_of(segment, twig)?
+    let newest = entries
+        .sealed_twig(twig)?
         .into_iter()
         .filter(|(id, entry)| {
             active.get(id.index_in_twig()) || (entry.tombstone && !ended.contains(id))

@@ -11,6 +11,7 @@ mod bootstrap;
 mod crash;
 mod folder;
 mod golden;
+mod in_place;
 mod manifest;
 mod refused;
 mod round_trip;

@@ -21,7 +21,7 @@ fn keys() -> impl Iterator<Item = B256> {
 }
 
 /// Reads and proves every key, now and after `at`, in both.
-fn assert_same_state(db: &Db, copy: &Db, at: &[TxNum]) {
+pub(crate) fn assert_same_state(db: &Db, copy: &Db, at: &[TxNum]) {
     let (view, other) = (db.view(), copy.view());
     let head = *other.head();
     for key in keys() {

@@ -54,7 +54,10 @@ pub enum EntrySegmentError {
         what: &'static str,
     },
     /// Twigs that no file has, or two have.
-    #[error("{path}: begins with twig {found}, but the ones before end at twig {expected}")]
+    #[error(
+        "{path}: begins with twig {found}, but the ones before end at twig {expected}: a segment of \
+         the state log is missing or there twice; restore it from a backup"
+    )]
     Place {
         /// The file.
         path: PathBuf,

@@ -1,7 +1,7 @@
 //! `qm state get`: the value of a key.
 
 use super::key::parse_key;
-use crate::database::Folder;
+use crate::database::Source;
 use crate::error::CliError;
 use crate::output::say;
 use alloy_primitives::{B256, hex};
@@ -12,7 +12,7 @@ use qmtree_proofs::TxNum;
 #[derive(Debug, Args)]
 pub(crate) struct Get {
     #[command(flatten)]
-    folder: Folder,
+    source: Source,
     /// The value after this transaction instead of now.
     #[arg(long, value_name = "TXNUM")]
     at: Option<u64>,
@@ -26,12 +26,12 @@ pub(crate) struct Get {
 
 impl Get {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let view = self.folder.open_read_only()?.view();
+        let view = self.source.open()?.view();
         let value = match self.at {
             None => view.get(&self.key),
             Some(at) => view.get_at(&self.key, TxNum(at)),
         };
-        let value = value.map_err(self.folder.failed())?;
+        let value = value.map_err(self.source.failed())?;
         let text = value.map(hex::encode_prefixed);
         if self.json {
             let (key, at) = (self.key, self.at);

@@ -1,7 +1,7 @@
 //! `qm state iter`: keys in order, with their values.
 
 use super::key::parse_key;
-use crate::database::Folder;
+use crate::database::Source;
 use crate::error::CliError;
 use crate::output::say;
 use alloy_primitives::{B256, hex};
@@ -12,7 +12,7 @@ use qmtree_proofs::TxNum;
 #[derive(Debug, Args)]
 pub(crate) struct Iter {
     #[command(flatten)]
-    folder: Folder,
+    source: Source,
     /// The state after this transaction instead of now.
     #[arg(long, value_name = "TXNUM")]
     at: Option<u64>,
@@ -29,11 +29,11 @@ pub(crate) struct Iter {
 
 impl Iter {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let view = self.folder.open_read_only()?.view();
+        let view = self.source.open()?.view();
         let items = view.state_from(&self.from, self.at.map(TxNum));
-        let items = items.map_err(self.folder.failed())?;
+        let items = items.map_err(self.source.failed())?;
         for item in items.take(self.limit.unwrap_or(usize::MAX)) {
-            let (key, value) = item.map_err(self.folder.failed())?;
+            let (key, value) = item.map_err(self.source.failed())?;
             let value = hex::encode_prefixed(value);
             if self.json {
                 say(serde_json::json!({ "key": key, "value": value }))?;

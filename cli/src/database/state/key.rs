@@ -1,31 +1,36 @@
 //! Keys as arguments.
 
-use alloy_primitives::{Address, B256, hex};
+use alloy_primitives::hex::FromHex;
+use alloy_primitives::{Address, B256};
 use qmtree_execution_adapter::state_log::keys;
 
 /// 32 bytes in hex, `account:ADDRESS`, `storage:ADDRESS:SLOT`, `code:HASH` or `header`.
 pub(super) fn parse_key(text: &str) -> Result<B256, String> {
-    let bad = |error: hex::FromHexError| format!("{text}: {error}");
     match text.split_once(':') {
         None if text == "header" => Ok(keys::header()),
-        None => text.parse().map_err(bad),
-        Some(("code", hash)) => Ok(keys::code(hash.parse().map_err(bad)?)),
-        Some(("account", address)) => {
-            let address: Address = address.parse().map_err(bad)?;
-            Ok(keys::account(address))
-        }
+        None => bytes("key", text),
+        Some(("code", hash)) => Ok(keys::code(bytes("hash of a code", hash)?)),
+        Some(("account", address)) => Ok(keys::account(bytes("address", address)?)),
         Some(("storage", rest)) => {
             let Some((address, slot)) = rest.split_once(':') else {
-                return Err(format!("{text}: the slot is missing: storage:ADDRESS:SLOT"));
+                return Err("the slot is missing: storage:ADDRESS:SLOT".to_owned());
             };
-            let address: Address = address.parse().map_err(bad)?;
-            let slot: B256 = slot.parse().map_err(bad)?;
-            Ok(keys::storage(address, slot))
+            let address: Address = bytes("address", address)?;
+            Ok(keys::storage(address, bytes("slot", slot)?))
         }
         Some((kind, _)) => Err(format!(
             "{kind} is no kind of key; account, storage, code and header are"
         )),
     }
+}
+
+/// So many bytes in hex, neither fewer nor more.
+fn bytes<T: FromHex>(what: &str, text: &str) -> Result<T, String> {
+    let expected = 2 * size_of::<T>();
+    let digits = text.strip_prefix("0x").unwrap_or(text).len();
+    T::from_hex(text).map_err(|_| {
+        format!("{what}: 0x and {expected} hex digits are wanted, {digits} characters were given")
+    })
 }
 
 #[cfg(test)]
@@ -60,6 +65,11 @@ mod tests {
             parse_key(&format!("storage:{address}"))
                 .unwrap_err()
                 .contains("slot")
+        );
+        let short = parse_key("account:0x12").unwrap_err();
+        assert_eq!(
+            short,
+            "address: 0x and 40 hex digits are wanted, 2 characters were given"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! `qm state prove`: the value of keys, or their absence, with a proof.
 
 use super::key::parse_key;
-use crate::database::Folder;
+use crate::database::Source;
 use crate::database::prove::write_proof;
 use crate::error::CliError;
 use crate::output::say;
@@ -18,7 +18,7 @@ use std::path::PathBuf;
 #[command(verbatim_doc_comment)]
 pub(crate) struct ProveState {
     #[command(flatten)]
-    folder: Folder,
+    source: Source,
     /// Prove what was after this transaction instead of what is now.
     #[arg(long, value_name = "TXNUM")]
     at: Option<u64>,
@@ -35,9 +35,9 @@ pub(crate) struct ProveState {
 
 impl ProveState {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let view = self.folder.open_read_only()?.view();
+        let view = self.source.open()?.view();
         let proof = view.prove_states(&self.keys, self.at.map(TxNum));
-        let proof = Proof::State(proof.map_err(self.folder.failed())?);
+        let proof = Proof::State(proof.map_err(self.source.failed())?);
         let bytes = write_proof(&self.output, &proof, self.json)?;
         say(format_args!("{}: {bytes} bytes", self.output.display()))
     }

@@ -1,6 +1,6 @@
 //! `qm state stats`: how large the state is.
 
-use crate::database::Folder;
+use crate::database::Source;
 use crate::error::CliError;
 use crate::output::say;
 use clap::Args;
@@ -9,7 +9,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub(crate) struct StateStats {
     #[command(flatten)]
-    folder: Folder,
+    source: Source,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -17,7 +17,7 @@ pub(crate) struct StateStats {
 
 impl StateStats {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let db = self.folder.open_read_only()?;
+        let db = self.source.open()?;
         let (head, (live, all)) = (db.head(), db.view().key_counts());
         let (sealed, bytes) = (db.sealed_entry_count(), db.sealed_entry_bytes());
         let (pruned, earliest) = (db.pruned_entry_count(), db.earliest_state());

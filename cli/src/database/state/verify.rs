@@ -53,14 +53,10 @@ impl VerifyState {
         };
         let proof = match read_proof(&self.proof)? {
             Proof::State(proof) => proof,
-            other => return Err(options(OptionError::UnknownKind { kind: other.kind() })),
+            other => return Err(options(OptionError::NoStateProof { kind: other.kind() })),
         };
         if self.value.is_some() && self.keys.len() > 1 {
-            let kind = "state of several keys";
-            return Err(options(OptionError::Repeated {
-                option: "--value",
-                kind,
-            }));
+            return Err(options(OptionError::OneKey));
         }
         let at = self.at.map(TxNum);
         // A proof of one key must hold no more than that takes.
@@ -70,12 +66,15 @@ impl VerifyState {
             return self.report(key, found.as_ref());
         }
         let proven = proof.verify_all(&head, at).map_err(invalid)?;
+        let mut all = Vec::with_capacity(self.keys.len());
         for key in &self.keys {
             let found = proven.get(key).map_err(invalid)?;
             self.check(key, found).map_err(invalid)?;
-            self.report(key, found)?;
+            all.push((key, found));
         }
-        Ok(())
+        // Only now: nothing is said to be valid if one of them is not.
+        all.into_iter()
+            .try_for_each(|(key, found)| self.report(key, found))
     }
 
     fn check(&self, key: &B256, found: Option<&Entry>) -> Result<(), VerifyError> {

@@ -2,16 +2,19 @@
 //!
 //! ```text
 //! verify   entries, or openings of what is live -> roots over them and active bits -> state root
+//! open     the same, then index and active bits; entries and values are read where they lie
 //! import   whole twigs -> segments of entries; what is live -> segments of live entries
 //!          the entries behind them -> the blocks of the journal, whose state roots must come out
 //! ```
 
 mod import;
+mod store;
 mod tail;
 mod twig;
 mod verify;
 
 pub(super) use import::ImportedState;
+pub(crate) use store::StateStore;
 pub(super) use tail::StateTail;
 
 use super::plan::Plan;

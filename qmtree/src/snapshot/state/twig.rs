@@ -26,6 +26,8 @@ pub(super) struct StateTwig {
     pub(super) entries_root: Digest,
     /// The nodes over it, where only some entries are there.
     pub(super) opening: Option<(TwigOpening, OpenedTwig)>,
+    /// The nodes over all entries, by level, where they are there.
+    levels: Vec<Vec<Digest>>,
 }
 
 impl StateFiles<'_> {
@@ -52,6 +54,25 @@ impl StateFiles<'_> {
 }
 
 impl StateTwig {
+    /// A node over the entries by its index inside the twig, if it follows from them.
+    pub(super) fn node(&self, level: u32, index: u64) -> Option<Digest> {
+        match &self.opening {
+            Some((_, opened)) => opened.node(level, index),
+            None => {
+                let nodes = self.levels.get(usize::try_from(level).ok()?)?;
+                nodes.get(usize::try_from(index).ok()?).copied()
+            }
+        }
+    }
+
+    /// The entries whose value is that of the entry that they supersede.
+    pub(super) fn borrowers(&self) -> impl Iterator<Item = (EntryId, EntryId)> + '_ {
+        let own = |id: &EntryId| self.values.contains_key(id);
+        let without = self.entries.iter();
+        let without = without.filter(move |(id, entry)| is_hash(entry) && !own(id));
+        without.filter_map(|(id, entry)| Some((*id, entry.supersedes?)))
+    }
+
     /// Every value belongs to an entry that is there. Entries without one say that they have the
     /// value of the one that they supersede, which is looked at when they are followed; there is
     /// none for what is live.
@@ -102,6 +123,7 @@ fn whole_twig(hasher: &Hasher, twig: u64, bytes: &[[u8; LEAF_LEN]]) -> Option<St
     }
     let mut nodes = vec![[0; 32]; bytes.len()];
     hasher.hash_leaves(bytes, &mut nodes);
+    let mut levels = Vec::with_capacity(TWIG_LEVEL as usize + 1);
     for level in 1..=TWIG_LEVEL {
         if nodes.len() % 2 == 1 {
             nodes.push(null_hash(hasher.profile(), level - 1));
@@ -109,14 +131,17 @@ fn whole_twig(hasher: &Hasher, twig: u64, bytes: &[[u8; LEAF_LEN]]) -> Option<St
         let pairs = nodes.as_flattened().as_chunks().0;
         let mut parents = vec![[0; 32]; pairs.len()];
         hasher.hash_nodes(level_tag(level), pairs, &mut parents);
-        nodes = parents;
+        levels.push(std::mem::replace(&mut nodes, parents));
     }
+    let entries_root = nodes.first().copied()?;
+    levels.push(nodes);
     Some(StateTwig {
         entries,
         values: BTreeMap::new(),
         active,
-        entries_root: nodes.first().copied()?,
+        entries_root,
         opening: None,
+        levels,
     })
 }
 
@@ -134,5 +159,6 @@ fn live_twig(hasher: &Hasher, twig: u64, word: &[u8]) -> Option<StateTwig> {
         active: *opening.live(),
         entries_root: tree.root(),
         opening: Some((opening, tree)),
+        levels: Vec::new(),
     })
 }

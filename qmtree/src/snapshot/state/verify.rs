@@ -27,6 +27,16 @@ impl StateFiles<'_> {
         hasher: &Hasher,
         progress: &Progress,
     ) -> Result<(), Error> {
+        self.verify_each(hasher, progress, |_| {})
+    }
+
+    /// The same, and shows the facts of each twig, in order.
+    pub(super) fn verify_each(
+        &self,
+        hasher: &Hasher,
+        progress: &Progress,
+        mut each: impl FnMut(&Facts),
+    ) -> Result<(), Error> {
         let mut active: Vec<ActiveBits> = Vec::new();
         let mut roots: Vec<Digest> = Vec::new();
         let all = self.all_twigs();
@@ -34,6 +44,7 @@ impl StateFiles<'_> {
             let twigs = from..all.min(from + BATCH);
             let read = twigs.into_par_iter().map(|twig| self.facts(hasher, twig));
             for facts in read.collect::<Result<Vec<_>, _>>()? {
+                each(&facts);
                 active.push(facts.active);
                 roots.push(facts.entries_root);
                 for older in facts.superseded {
@@ -75,7 +86,11 @@ impl StateFiles<'_> {
             // What is live superseded entries that are not live.
             superseded.extend(entry.supersedes.filter(|_| !is_live));
         }
+        let dead = read.entries.iter().filter(|(_, entry)| entry.tombstone);
         Ok(Facts {
+            twig,
+            borrowed: read.borrowers().collect(),
+            tombstones: dead.map(|(id, entry)| (entry.key, *id)).collect(),
             active: read.active,
             entries_root: read.entries_root,
             superseded,
@@ -84,10 +99,15 @@ impl StateFiles<'_> {
 }
 
 /// What a twig says.
-struct Facts {
+pub(super) struct Facts {
+    pub(super) twig: u64,
     active: ActiveBits,
-    entries_root: Digest,
+    pub(super) entries_root: Digest,
     superseded: Vec<EntryId>,
+    /// Entries with the value of the one that they supersede, and that one.
+    pub(super) borrowed: Vec<(EntryId, EntryId)>,
+    /// Deletions: the key, and its tombstone.
+    pub(super) tombstones: Vec<(B256, EntryId)>,
 }
 
 fn hash(hasher: &Hasher, tag: u8, pairs: &[[u8; PAIR_LEN]]) -> Vec<Digest> {
