@@ -59,13 +59,11 @@ impl Writer {
             root,
             ..self.state.head
         };
-        if let Some(Finished { log, root, .. }) = &finished {
-            (head.entry_count, head.state_root) = (log.entry_count(), *root);
+        if let Some(Finished { root, .. }) = &finished {
+            (head.entry_count, head.state_root) = (self.state.state_log.entry_count(), *root);
         }
         self.journal.finish_block(&head, B256::new(last))?;
-        if let Some(finished) = finished {
-            self.state.state_log = finished.log;
-        }
+        // From here on the entries are those of a committed block.
         self.state.head = head;
         self.state.last_leaf_hash = last;
         self.state.any_block = true;
@@ -78,24 +76,24 @@ impl Writer {
         Ok(head)
     }
 
-    /// The state log after the block; `None` if the block writes nothing.
+    /// Completes what the block does to the state log; `None` if it writes nothing.
     fn finish_state(
-        &self,
+        &mut self,
         block: &Block<'_>,
         staged: Option<Staged>,
     ) -> Result<Option<Finished>, Error> {
         let staged = match staged {
             None if block.batches.is_empty() => return Ok(None),
             None => {
-                let log = self.state.state_log.clone();
-                let mut staged = Staged::new(log, &self.state.head, self.workers.clone());
-                let mut batches = block.batches.iter();
-                batches.try_for_each(|batch| staged.write(batch))?;
+                let mut staged = Staged::new(&self.state.head);
+                let (mut draft, mut batches) = (self.draft(), block.batches.iter());
+                batches.try_for_each(|batch| staged.write(&mut draft, batch))?;
                 staged
             }
             Some(staged) => staged,
         };
-        staged.finish(block.leaves.len()).map(Some)
+        let leaves = block.leaves.len();
+        staged.finish(&mut self.draft(), leaves).map(Some)
     }
 
     /// The head of the block if it is in the log already; an error if it does not belong here.

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::observe;
 use crate::open::{Opened, create_files, identity_of, recover_state};
 use crate::options::Options;
+use crate::published::{Published, Reader};
 use crate::staged::{Staged, StagedBlock};
 use crate::state::State;
 use crate::tx_index::SharedIndex;
@@ -15,7 +16,7 @@ use qmtree_proofs::state::Compaction;
 use qmtree_proofs::{Head, LeafPayload, TxNum};
 use qmtree_storage::{Disk, Identity, JournalWriter, RealDisk, lock_database};
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 /// An open database: the one writer, or a reader of what is on disk.
 ///
@@ -23,15 +24,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// [`close`](Self::close) says whether everything is durable.
 #[derive(Debug)]
 pub struct Db {
-    shared: Reader,
+    published: Published,
     writer: Option<Writer>,
     opened: Opened,
-}
-
-/// A handle that gives views of the newest state, from any thread.
-#[derive(Clone, Debug)]
-pub struct Reader {
-    state: Arc<RwLock<Arc<State>>>,
 }
 
 /// How far an index of transactions is. The log has the answers that it lacks, only slower.
@@ -42,35 +37,6 @@ pub struct TxIndexStatus {
     pub leaf_count: u64,
     /// Why it is not used any more, if it failed. [`Db::reindex`] makes another.
     pub error: Option<Arc<Error>>,
-}
-
-impl Reader {
-    fn new(state: State) -> Self {
-        Self {
-            state: Arc::new(RwLock::new(Arc::new(state))),
-        }
-    }
-
-    /// The log as it is now. The lock is held for the copy of one pointer, by either side.
-    #[must_use]
-    pub fn view(&self) -> View {
-        View::new(self.state())
-    }
-
-    pub(crate) fn state(&self) -> Arc<State> {
-        // A pointer is copied or replaced as a whole, so a panic elsewhere cannot have torn it.
-        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn publish(&self, state: State) {
-        let mut newest = Arc::new(state);
-        {
-            let mut shared = self.state.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::swap(&mut *shared, &mut newest);
-        }
-        // The older state goes, and with it maybe megabytes, after the lock is given back.
-        drop(newest);
-    }
 }
 
 impl Db {
@@ -163,13 +129,13 @@ impl Db {
         };
         let feeder = start_feeder(&index)?;
         if let Some(feeder) = &feeder {
-            feeder.feed(state.clone(), None);
+            feeder.feed(state.without_state_log(), None);
         }
-        let shared = Reader::new(state.clone());
+        let published = Published::new(state.clone());
         observe::published(&state, Some(journal.file_len()));
         let writer = Writer::new(opened.clone(), options, lock, journal, state, feeder);
         Ok(Self {
-            shared,
+            published,
             writer: Some(writer),
             opened,
         })
@@ -188,7 +154,7 @@ impl Db {
         let state = observe::recover(dir, || retry(|| recover_state(&opened)))?.state;
         observe::published(&state, None);
         Ok(Self {
-            shared: Reader::new(state),
+            published: Published::new(state),
             writer: None,
             opened,
         })
@@ -197,7 +163,7 @@ impl Db {
     /// A reader of a state that was made elsewhere.
     pub(crate) fn reading(opened: Opened, state: State) -> Self {
         Self {
-            shared: Reader::new(state),
+            published: Published::new(state),
             writer: None,
             opened,
         }
@@ -222,27 +188,37 @@ impl Db {
     }
 
     /// The log as it is now.
+    ///
+    /// After a block that was staged and not committed, the first view costs about what that block
+    /// did.
+    ///
+    /// # Panics
+    /// If a block's writes to the state panicked before, and that panic was caught: as a lock does
+    /// that is poisoned.
     #[must_use]
     pub fn view(&self) -> View {
-        self.shared.view()
+        self.whole().view()
     }
 
-    /// A handle that gives views to other threads.
+    /// A handle that gives views to other threads. It has a price: see [`Reader`].
+    ///
+    /// # Panics
+    /// As [`view`](Self::view).
     #[must_use]
     pub fn reader(&self) -> Reader {
-        self.shared.clone()
+        self.whole().clone()
     }
 
     /// The head of the log.
     #[must_use]
     pub fn head(&self) -> Head {
-        self.shared.state().head
+        self.published.head()
     }
 
     /// How the index of transactions is doing.
     #[must_use]
     pub fn tx_index(&self) -> TxIndexStatus {
-        let state = self.shared.state();
+        let state = self.whole().state();
         let index = state.tx_index.as_ref();
         TxIndexStatus {
             leaf_count: index.map_or(0, |index| index.covered().leaf_count),
@@ -266,37 +242,37 @@ impl Db {
     /// Leaves that are in sealed segments; the others are in the journal.
     #[must_use]
     pub fn sealed_leaf_count(&self) -> u64 {
-        self.shared.state().sealed_leaves()
+        self.whole().state().sealed_leaves()
     }
 
     /// Entries of the state log that are in sealed segments; the others are in the journal.
     #[must_use]
     pub fn sealed_entry_count(&self) -> u64 {
-        self.shared.state().state_log.sealed_entries()
+        self.whole().state().state_log.sealed_entries()
     }
 
     /// Entries of the state log that were pruned: the first ones.
     #[must_use]
     pub fn pruned_entry_count(&self) -> u64 {
-        self.shared.state().state_log.pruned_entries()
+        self.whole().state().state_log.pruned_entries()
     }
 
     /// The first transaction after which the state is known; `None` if nothing of it was pruned.
     #[must_use]
     pub fn earliest_state(&self) -> Option<TxNum> {
-        self.shared.state().state_log.earliest()
+        self.whole().state().state_log.earliest()
     }
 
     /// The rule by which old entries of the state log move.
     #[must_use]
     pub fn compaction(&self) -> Compaction {
-        self.shared.state().state_log.compaction()
+        self.whole().state().state_log.compaction()
     }
 
     /// Bytes of the segments of the state log.
     #[must_use]
     pub fn sealed_entry_bytes(&self) -> u64 {
-        self.shared.state().state_log.sealed_bytes()
+        self.whole().state().state_log.sealed_bytes()
     }
 
     /// Appends a block, all or nothing, and returns the head after it.
@@ -314,7 +290,12 @@ impl Db {
     /// [`Error::Journal`] if the disk fails, and [`Error::Poisoned`] from then on.
     pub fn append(&mut self, block: &Block<'_>) -> Result<Head, Error> {
         observe::append(block.number, block.leaves.len(), || {
-            self.write(|writer| writer.append(block, None))
+            if block.batches.is_empty() {
+                return self.write(|writer| writer.append(block, None));
+            }
+            let head = self.lend()?.run(|writer| writer.append(block, None))?;
+            self.publish();
+            Ok(head)
         })
     }
 
@@ -323,9 +304,16 @@ impl Db {
     /// # Errors
     /// [`Error::ReadOnly`]; [`Error::Poisoned`]; [`Error::Gap`] if the block is not the next one.
     pub fn begin_block(&mut self, block_number: u64) -> Result<StagedBlock<'_>, Error> {
-        let writer = self.writer.as_ref().ok_or(Error::ReadOnly)?;
-        let staged = writer.stage(block_number)?;
+        let staged = self.lend()?.stage(block_number)?;
         Ok(StagedBlock::new(self, block_number, staged))
+    }
+
+    pub(crate) fn writer(&self) -> Result<&Writer, Error> {
+        self.writer.as_ref().ok_or(Error::ReadOnly)
+    }
+
+    pub(crate) fn writer_mut(&mut self) -> Result<&mut Writer, Error> {
+        self.writer.as_mut().ok_or(Error::ReadOnly)
     }
 
     pub(crate) fn append_staged(
@@ -334,7 +322,10 @@ impl Db {
         staged: Staged,
     ) -> Result<Head, Error> {
         observe::append(block.number, block.leaves.len(), || {
-            self.write(|writer| writer.append(block, Some(staged)))
+            let writer = self.writer_mut()?;
+            let head = writer.run_on_staged(|writer| writer.append(block, Some(staged)))?;
+            self.publish();
+            Ok(head)
         })
     }
 
@@ -416,7 +407,7 @@ impl Db {
     /// # Errors
     /// [`Error::Segment`] or [`Error::Check`] at the first difference.
     pub fn check(&self) -> Result<(), Error> {
-        let state = self.shared.state();
+        let state = self.whole().state();
         observe::check(state.head.leaf_count, || state.check())
     }
 
@@ -431,16 +422,42 @@ impl Db {
         }
     }
 
-    /// Runs a writing operation and publishes the state after it.
+    /// The writer, for an operation that does nothing to the state log but append to it. Unless others
+    /// could see that, it has the log to itself until the next state is published.
+    fn lend(&mut self) -> Result<&mut Writer, Error> {
+        let writer = self.writer.as_mut().ok_or(Error::ReadOnly)?;
+        if writer.can_give_back() {
+            self.published.lend();
+        }
+        Ok(writer)
+    }
+
+    /// The published state, with the state log as it was lent.
+    fn whole(&self) -> &Reader {
+        self.published.reader(|head| {
+            let writer = self.writer.as_ref();
+            writer.expect("it was lent to a writer").log_at(head)
+        })
+    }
+
+    /// Runs a writing operation and publishes the state after it. Not of those that
+    /// [`lend`](Self::lend) is for: views have the state before it whole, if it fails.
     fn write<T>(
         &mut self,
         operation: impl FnOnce(&mut Writer) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let writer = self.writer.as_mut().ok_or(Error::ReadOnly)?;
-        let result = writer.run(operation)?;
-        observe::published(writer.state(), Some(writer.journal.file_len()));
-        self.shared.publish(writer.state().clone());
+        self.writer()?.check_sound()?;
+        self.whole();
+        let result = self.writer_mut()?.run(operation)?;
+        self.publish();
         Ok(result)
+    }
+
+    fn publish(&mut self) {
+        if let Some(writer) = &self.writer {
+            observe::published(writer.state(), Some(writer.journal.file_len()));
+            self.published.publish(writer.state().clone());
+        }
     }
 }
 

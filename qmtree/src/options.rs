@@ -46,6 +46,7 @@ pub struct Options {
     /// When a commit survives a power loss.
     pub durability: Durability,
     /// Blocks that can be unwound: leaves of younger blocks stay in memory and in the journal.
+    /// With 0, each block copies what it changes of the state, as beside a [`Reader`](crate::Reader).
     pub unwind_window_blocks: u64,
     /// Twigs in a new segment; at least 1. One twig is 204 KiB on disk.
     pub segment_twigs: u64,

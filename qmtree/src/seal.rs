@@ -200,7 +200,7 @@ impl Writer {
             self.touch();
             let job = self.next_job()?;
             if self.feeder.is_some() && job.sync.is_some() {
-                self.being_synced = Some(self.state.clone());
+                self.being_synced = Some(self.state.without_state_log());
             }
             self.sealing = Some(Sealing::start(|| job.run(), self.options.parallel)?);
         }

@@ -15,7 +15,8 @@ use qmtree_storage::EntryPart;
 ///
 /// Leaves commit to state roots, so the roots come first: apply the writes of each transaction,
 /// take the root after it for the leaf of the next one, then commit the block with its leaves. What
-/// is applied here is seen by this block alone until then; dropping it changes nothing.
+/// is applied here is seen by this block alone until then; dropping it changes nothing. What it did is
+/// undone by whatever comes next, at about the cost of doing it.
 ///
 /// ```
 /// use alloy_primitives::{B256, keccak256};
@@ -52,11 +53,17 @@ pub struct StagedBlock<'a> {
     staged: Staged,
 }
 
-/// The state log with the writes of a block that is not committed.
+/// The writer's state log, to which a block that is staged appends its entries.
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
+    pub(crate) log: &'a mut StateLog,
+    pub(crate) hasher: &'a Hasher,
+    pub(crate) workers: &'a Workers,
+}
+
+/// What is known of a block that is not committed, beside its entries in the [`Draft`].
 #[derive(Debug)]
 pub(crate) struct Staged {
-    log: StateLog,
-    hasher: Hasher,
     /// Entries before the block.
     first_entry: u64,
     /// First transaction of the block.
@@ -65,24 +72,21 @@ pub(crate) struct Staged {
     values: Vec<u8>,
     /// False after an error that came in the middle of a batch.
     whole: bool,
-    workers: Workers,
 }
 
 impl Staged {
-    pub(crate) fn new(log: StateLog, head: &Head, workers: Workers) -> Self {
+    /// A block after this head.
+    pub(crate) fn new(head: &Head) -> Self {
         Self {
-            first_entry: log.entry_count(),
-            log,
-            hasher: Hasher::new(head.profile),
+            first_entry: head.entry_count,
             first_tx_num: TxNum(head.leaf_count),
             last_tx_num: None,
             values: Vec::new(),
             whole: true,
-            workers,
         }
     }
 
-    pub(crate) fn write(&mut self, batch: &StateBatch) -> Result<(), Error> {
+    pub(crate) fn write(&mut self, draft: &mut Draft<'_>, batch: &StateBatch) -> Result<(), Error> {
         if !self.whole {
             return Err(Error::Poisoned);
         }
@@ -98,34 +102,45 @@ impl Staged {
             let found = batch.tx_num;
             return Err(BatchError::TxNum { found, last }.into());
         }
-        let applied = self
-            .log
-            .apply(batch, self.first_entry, &mut self.values, &self.workers);
+        let (first, values) = (self.first_entry, &mut self.values);
+        let applied = draft.log.apply(batch, first, values, draft.workers);
         self.whole = matches!(applied, Ok(()) | Err(Error::Batch(_)));
         applied?;
         self.last_tx_num = Some(batch.tx_num);
         Ok(())
     }
 
+    /// The root now.
+    fn root(&mut self, draft: &mut Draft<'_>) -> Result<B256, Error> {
+        let root = draft.log.root_with(draft.hasher, draft.workers);
+        // What it did not get to hash would be missing from the next one.
+        self.whole &= root.is_ok();
+        root
+    }
+
     /// Applies batches, and returns the root after each.
-    fn apply_all(&mut self, batches: &[StateBatch]) -> Result<Vec<B256>, Error> {
+    fn apply_all(
+        &mut self,
+        draft: &mut Draft<'_>,
+        batches: &[StateBatch],
+    ) -> Result<Vec<B256>, Error> {
         let mut steps: Vec<Step> = Vec::with_capacity(batches.len());
         for batch in batches {
-            if let Err(error) = self.write(batch) {
+            if let Err(error) = self.write(draft, batch) {
                 self.whole = false;
                 return Err(error);
             }
-            steps.push(self.log.take_step());
+            steps.push(draft.log.take_step());
         }
         self.whole = false;
-        let roots = self.log.roots(&self.hasher, &self.workers, &steps)?;
+        let roots = draft.log.roots(draft.hasher, draft.workers, &steps)?;
         self.whole = true;
         Ok(roots)
     }
 
-    /// The log after the block, its root and the entries that the block appends, once the block is
-    /// known to have so many leaves.
-    pub(crate) fn finish(mut self, leaves: usize) -> Result<Finished, Error> {
+    /// The root after the block and the entries that it appends, once it is known to have so many
+    /// leaves.
+    pub(crate) fn finish(self, draft: &mut Draft<'_>, leaves: usize) -> Result<Finished, Error> {
         if !self.whole {
             return Err(Error::Poisoned);
         }
@@ -134,22 +149,22 @@ impl Staged {
         if let Some(tx_num) = self.last_tx_num.filter(|last| *last >= to) {
             return Err(Error::OutsideBlock { tx_num, from, to });
         }
-        let root = self.log.root_with(&self.hasher, &self.workers)?;
-        let new = (self.first_entry..self.log.entry_count()).map(EntryId);
-        let entries = new.map(|id| self.log.entry_bytes(id));
+        let root = draft.log.root_with(draft.hasher, draft.workers)?;
+        let log = &*draft.log;
+        let new = (self.first_entry..log.entry_count()).map(EntryId);
+        let entries = new.map(|id| log.entry_bytes(id));
         Ok(Finished {
             entries: entries.collect::<Result<_, _>>()?,
             values: self.values,
             root,
-            log: self.log,
         })
     }
 }
 
-/// The state log after a block, and what the journal says about it.
+/// What a block did to the state log, as the journal says it.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    pub(crate) log: StateLog,
+    /// After it.
     pub(crate) root: B256,
     entries: Vec<[u8; LEAF_LEN]>,
     values: Vec<u8>,
@@ -180,13 +195,8 @@ impl<'a> StagedBlock<'a> {
     /// # Errors
     /// [`Error::Segment`] if an entry cannot be read.
     pub fn state_root(&mut self) -> Result<B256, Error> {
-        let Staged {
-            log,
-            hasher,
-            workers,
-            ..
-        } = &mut self.staged;
-        log.root_with(hasher, workers)
+        let staged = &mut self.staged;
+        self.db.writer_mut()?.on_draft(|draft| staged.root(draft))
     }
 
     /// Applies what a transaction writes, without asking for the root after it. Many of these and
@@ -197,7 +207,9 @@ impl<'a> StagedBlock<'a> {
     /// in an earlier block: then nothing of it was applied. Others if an entry cannot be read, and
     /// [`Error::Poisoned`] from this block from then on; drop it and begin again.
     pub fn write(&mut self, batch: &StateBatch) -> Result<(), Error> {
-        self.staged.write(batch)
+        let staged = &mut self.staged;
+        let writer = self.db.writer_mut()?;
+        writer.on_draft(|draft| staged.write(draft, batch))
     }
 
     /// Applies what a transaction writes, and returns the state root after it.
@@ -218,7 +230,9 @@ impl<'a> StagedBlock<'a> {
     /// As [`write`](Self::write), for the first batch that fails; those before it may have been
     /// applied, and this block answers [`Error::Poisoned`] from then on.
     pub fn apply_all(&mut self, batches: &[StateBatch]) -> Result<Vec<B256>, Error> {
-        self.staged.apply_all(batches)
+        let staged = &mut self.staged;
+        let writer = self.db.writer_mut()?;
+        writer.on_draft(|draft| staged.apply_all(draft, batches))
     }
 
     /// The value of a key after what was applied so far.
@@ -226,7 +240,7 @@ impl<'a> StagedBlock<'a> {
     /// # Errors
     /// [`Error::Segment`] if an entry cannot be read.
     pub fn get(&self, key: &B256) -> Result<Option<Vec<u8>>, Error> {
-        self.staged.log.get(key, None)
+        self.db.writer()?.staged_log()?.get(key, None)
     }
 
     /// Commits the block: its leaves and its writes together, all or nothing. `tx_hashes` has one

@@ -64,6 +64,25 @@ impl State {
         }
     }
 
+    /// The same with an empty state log, for who is not concerned with it: whoever keeps a state makes the
+    /// writer copy what it changes of its log.
+    pub(crate) fn without_state_log(&self) -> Self {
+        Self {
+            head: self.head,
+            any_block: self.any_block,
+            last_leaf_hash: self.last_leaf_hash,
+            sealed: Arc::clone(&self.sealed),
+            twigs: self.twigs.clone(),
+            active: self.active.clone(),
+            spare: self.spare.clone(),
+            upper: Arc::clone(&self.upper),
+            blocks: self.blocks.clone(),
+            state_log: StateLog::new(self.state_log.compaction()),
+            unwinds: self.unwinds,
+            tx_index: self.tx_index.clone(),
+        }
+    }
+
     /// Twigs in segments.
     pub(crate) fn sealed_twigs(&self) -> u64 {
         self.sealed.twig_count()

@@ -7,8 +7,9 @@ use crate::observe;
 use crate::open::Opened;
 use crate::options::{Durability, Options, TxIndex};
 use crate::seal::{SealedEntries, Sealing, Written};
-use crate::staged::Staged;
+use crate::staged::{Draft, Staged};
 use crate::state::State;
+use crate::state_log::StateLog;
 use crate::tx_index::{Content, SharedIndex};
 use crate::view::View;
 use crate::workers::Workers;
@@ -25,9 +26,11 @@ pub(crate) struct Writer {
     pub(crate) options: Options,
     pub(crate) hasher: Hasher,
     pub(crate) journal: JournalWriter,
+    /// Its log of entries goes beyond the head while a block is staged, and until the next operation
+    /// if that block came to nothing.
     pub(crate) state: State,
     pub(crate) sealing: Option<Sealing<Written>>,
-    /// The state that is being synced with the segment, for the index.
+    /// The state that is being synced with the segment, but for its state log, for the index.
     pub(crate) being_synced: Option<State>,
     pub(crate) entry_sealing: Option<Sealing<SealedEntries>>,
     /// None if there is no index, or it could not be opened.
@@ -38,9 +41,20 @@ pub(crate) struct Writer {
     pub(crate) workers: Workers,
     /// Blocks since the last sync, for grouped commits.
     unsynced_blocks: u32,
-    poisoned: bool,
+    condition: Condition,
     pub(crate) touched: bool,
     _lock: DatabaseLock,
+}
+
+/// Whether a writer may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    /// The state is that of the last commit, but for entries beyond its head.
+    Sound,
+    /// An operation is at work; or one panicked, if this is seen from outside.
+    Working,
+    /// One failed after it began to write.
+    Poisoned,
 }
 
 impl Writer {
@@ -67,7 +81,7 @@ impl Writer {
             entry_sealing: None,
             scratch: Scratch::default(),
             unsynced_blocks: 0,
-            poisoned: false,
+            condition: Condition::Sound,
             touched: false,
             _lock: lock,
         }
@@ -77,21 +91,91 @@ impl Writer {
         &self.state
     }
 
-    /// The state log for the next block to write to.
-    pub(crate) fn stage(&self, block_number: u64) -> Result<Staged, Error> {
-        if self.poisoned {
-            return Err(Error::Poisoned);
-        }
-        let State {
-            head, any_block, ..
-        } = &self.state;
-        let expected = head.block_number.saturating_add(1);
-        if *any_block && block_number != expected {
+    /// Begins the next block: from now on its writes go to the state log.
+    pub(crate) fn stage(&mut self, block_number: u64) -> Result<Staged, Error> {
+        self.check_sound()?;
+        let expected = self.state.head.block_number.saturating_add(1);
+        if self.state.any_block && block_number != expected {
             let found = block_number;
             return Err(Error::Gap { expected, found });
         }
-        let log = self.state.state_log.clone();
-        Ok(Staged::new(log, head, self.workers.clone()))
+        self.drop_staged()?;
+        Ok(Staged::new(&self.state.head))
+    }
+
+    /// Does something to the block that is staged. Failing, it may leave entries behind that lack others
+    /// of their batch; they go with the block.
+    pub(crate) fn on_draft<T>(
+        &mut self,
+        operation: impl FnOnce(&mut Draft<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.check_sound()?;
+        // If it panics, nobody comes back here to say that all is well.
+        self.condition = Condition::Working;
+        let result = operation(&mut self.draft());
+        self.condition = Condition::Sound;
+        result
+    }
+
+    pub(crate) fn draft(&mut self) -> Draft<'_> {
+        Draft {
+            log: &mut self.state.state_log,
+            hasher: &self.hasher,
+            workers: &self.workers,
+        }
+    }
+
+    /// The state log with what the staged block wrote.
+    pub(crate) fn staged_log(&self) -> Result<&StateLog, Error> {
+        self.check_sound()?;
+        Ok(&self.state.state_log)
+    }
+
+    /// Drops the entries of a block that came to nothing.
+    fn drop_staged(&mut self) -> Result<(), Error> {
+        let entry_count = self.state.head.entry_count;
+        let dropped = self.state.state_log.truncate(&self.hasher, entry_count);
+        if dropped.is_err() {
+            // It reads nothing but memory, so this is a mistake of ours. Nothing may build on it.
+            self.condition = Condition::Working;
+        }
+        dropped
+    }
+
+    /// True if [`log_at`](Self::log_at) can make the state log as it is now again, whatever becomes of a
+    /// block that is appended meanwhile. Without a window that block's own entries may have been
+    /// sealed when a sync fails, and what is sealed is not dropped.
+    pub(crate) fn can_give_back(&self) -> bool {
+        self.condition == Condition::Sound && self.options.unwind_window_blocks > 0
+    }
+
+    /// The state log as it was at an earlier head, from which it was only appended to.
+    ///
+    /// # Panics
+    /// If an operation panicked, so that what it was changing may be in pieces.
+    pub(crate) fn log_at(&self, head: &Head) -> StateLog {
+        assert!(
+            self.condition != Condition::Working,
+            "a write to the database panicked: open it again"
+        );
+        let mut log = self.state.state_log.clone();
+        let dropped = log.truncate(&self.hasher, head.entry_count);
+        dropped.expect("what is dropped is in memory");
+        let root = log.root(&self.hasher).expect("so is what is hashed");
+        assert_eq!(
+            (log.entry_count(), root),
+            (head.entry_count, head.state_root),
+            "the state log is not what it was"
+        );
+        log
+    }
+
+    /// Fails if nothing is written any more.
+    pub(crate) fn check_sound(&self) -> Result<(), Error> {
+        match self.condition {
+            Condition::Sound => Ok(()),
+            Condition::Working | Condition::Poisoned => Err(Error::Poisoned),
+        }
     }
 
     /// Runs an operation. If it fails after it began to write, the disk may hold more or less than
@@ -100,17 +184,31 @@ impl Writer {
         &mut self,
         operation: impl FnOnce(&mut Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        if self.poisoned {
-            return Err(Error::Poisoned);
-        }
-        self.touched = false;
+        self.check_sound()?;
+        self.drop_staged()?;
+        self.run_on_staged(operation)
+    }
+
+    /// The same, with what the staged block wrote.
+    pub(crate) fn run_on_staged<T>(
+        &mut self,
+        operation: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.check_sound()?;
         // If it panics, nobody comes back here to say that all is well.
-        self.poisoned = true;
-        self.check_sealing()?;
-        let result = operation(self);
-        self.poisoned = self.touched && result.is_err();
-        if self.poisoned {
+        self.condition = Condition::Working;
+        // That fails only if a file could not be written.
+        self.touched = true;
+        let result = self.check_sealing().and_then(|()| {
+            self.touched = false;
+            operation(self)
+        });
+        self.condition = Condition::Sound;
+        if result.is_err() && self.touched {
             observe::poisoned();
+            self.condition = Condition::Poisoned;
+        } else if result.is_err() {
+            self.drop_staged()?;
         }
         result
     }
@@ -167,11 +265,11 @@ impl Writer {
         if self.feeder.is_some() {
             // Newer than the one that is being synced.
             self.being_synced = None;
-            self.feed(self.state.clone());
+            self.feed(self.state.without_state_log());
         }
     }
 
-    /// Leaves a state, whose blocks are durable, to the index.
+    /// Leaves a state, whose blocks are durable, to the index, which keeps it for a while.
     pub(crate) fn feed(&mut self, state: State) {
         if let Some(feeder) = &self.feeder {
             feeder.feed(state, self.unwound_to.take());

@@ -52,7 +52,7 @@ impl StateLog {
                 continue;
             }
             if id.0 < self.sealed_entries() {
-                let (old, _) = again.track(id, &entry)?;
+                let old = again.track(id, &entry)?;
                 let dead = old.filter(|old| old.is_dead()).map(Item::id);
                 if dead != self.entries.sealed_tombstone_before(id) {
                     return Err(Error::BadEntry { entry_id: id });

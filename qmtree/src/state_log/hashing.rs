@@ -8,7 +8,8 @@ use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::state::{ACTIVE_WORDS, ActiveBits, EntryId};
 use qmtree_proofs::{
-    Digest, LEAF_LEN, PAIR_LEN, TWIG_LEVEL, TreeHasher, level_tag, null_hash, root_level,
+    Digest, LEAF_LEN, PAIR_LEN, TWIG_LEAVES, TWIG_LEVEL, TreeHasher, level_tag, null_hash,
+    root_level,
 };
 
 /// The tag of a state twig's root.
@@ -147,17 +148,23 @@ impl StateLog {
         Ok(())
     }
 
-    /// The root over the entries of the youngest twig after each step, what is behind them null.
+    /// The root over the entries of the youngest twig after each step, what is behind them null. Of
+    /// no meaning where that twig is complete: it has its own, and may be sealed.
     fn hash_edges(&self, lanes: &Lanes<'_>, steps: &[Step]) -> Result<Vec<Digest>, Error> {
         let mut edges = Vec::with_capacity(steps.len());
+        let is_complete = |step: &Step| step.entry_count.is_multiple_of(TWIG_LEAVES);
         for step in steps {
             let last = step.entry_count.saturating_sub(1);
-            edges.push(self.inside_node(0, last)?.unwrap_or_default());
+            edges.push(match is_complete(step) {
+                true => [0; 32],
+                false => self.inside_node(0, last)?.unwrap_or_default(),
+            });
         }
         for level in 1..=TWIG_LEVEL {
             let null = null_hash(lanes.hasher.profile(), level - 1);
             let (mut pairs, mut places) = (Vec::new(), Vec::new());
-            for (step, edge) in steps.iter().zip(edges.iter_mut()) {
+            let edges = steps.iter().zip(edges.iter_mut());
+            for (step, edge) in edges.filter(|(step, _)| !is_complete(step)) {
                 let last = step.entry_count.saturating_sub(1);
                 let index = last >> level;
                 if (index + 1) << level <= step.entry_count {

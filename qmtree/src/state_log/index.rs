@@ -210,6 +210,23 @@ impl KeyIndex {
         Ok(old)
     }
 
+    /// Puts an older item of the same key in the place of `newest`, or nothing. False if that is not
+    /// there.
+    ///
+    /// Reads no entries, so it cannot fail, and changes nothing but this item. Costs a look at each key
+    /// with the same first bytes.
+    pub(super) fn exchange(&mut self, newest: Item, older: Option<Item>) -> bool {
+        let is_there = holds(&self.root, newest);
+        if is_there {
+            let emptied = exchange(Arc::make_mut(&mut self.root), newest, older);
+            if emptied {
+                self.root = Arc::new(Node::Leaf(Items::new()));
+            }
+            self.len -= usize::from(older.is_none());
+        }
+        is_there
+    }
+
     /// The items from the largest with a key up to `key` downwards.
     pub(crate) fn down_from<'a>(&'a self, keys: &impl Keys, key: &B256) -> Result<Walk<'a>, Error> {
         self.walk(keys, key, false)
@@ -510,6 +527,58 @@ fn remove(node: &mut Node, keys: &impl Keys, key: &B256) -> Result<(Option<Item>
     }
 }
 
+/// The elements that items with the same first bytes as `item` may be in.
+fn alike<T>(elements: &[T], item: Item, first: impl Fn(&T) -> Item) -> std::ops::Range<usize> {
+    let from = elements.partition_point(|element| first(element).prefix < item.prefix);
+    let to = elements.partition_point(|element| first(element).prefix <= item.prefix);
+    from.saturating_sub(1)..to
+}
+
+/// True if the item is below.
+fn holds(node: &Node, item: Item) -> bool {
+    match node {
+        Node::Leaf(items) => {
+            let found = items.get(alike(items, item, |item| *item));
+            found.is_some_and(|items| items.contains(&item))
+        }
+        Node::Inner(children) => {
+            let found = children.get(alike(children, item, |child| child.first));
+            found.is_some_and(|children| children.iter().any(|child| holds(&child.node, item)))
+        }
+    }
+}
+
+/// Puts `older` in the place of an item that is below, or nothing. True if nothing is left of the node.
+fn exchange(node: &mut Node, newest: Item, older: Option<Item>) -> bool {
+    match node {
+        Node::Leaf(items) => {
+            match (items.iter().position(|item| *item == newest), older) {
+                (Some(at), None) => drop(items.remove(at)),
+                (Some(at), Some(older)) => {
+                    items.get_mut(at).into_iter().for_each(|item| *item = older);
+                }
+                (None, _) => {}
+            }
+            items.is_empty()
+        }
+        Node::Inner(children) => {
+            let mut range = alike(children, newest, |child| child.first);
+            let at = range.find(|at| {
+                let child = children.get(*at);
+                child.is_some_and(|child| holds(&child.node, newest))
+            });
+            if let Some((at, child)) = at.and_then(|at| Some((at, children.get_mut(at)?))) {
+                if exchange(Arc::make_mut(&mut child.node), newest, older) {
+                    children.remove(at);
+                } else {
+                    child.first = child.node.first().unwrap_or(child.first);
+                }
+            }
+            children.is_empty()
+        }
+    }
+}
+
 /// Items in one direction.
 #[derive(Clone, Debug)]
 pub(crate) struct Walk<'a> {
@@ -632,6 +701,15 @@ mod tests {
                 if kind == 0 {
                     let removed = index.remove(&list, &key).unwrap();
                     prop_assert_eq!(removed, model.remove(&key));
+                } else if kind == 7 {
+                    // By the item alone: to an older one of the key, or out.
+                    let strange = Item::new(&key, EntryId(1 << 40), false);
+                    prop_assert!(!index.exchange(strange, None));
+                    if let Some(newest) = model.remove(&key) {
+                        let older = (number % 2 == 0).then(|| newest.with_entry(newest.id(), true));
+                        prop_assert!(index.exchange(newest, older));
+                        model.extend(older.map(|older| (key, older)));
+                    }
                 } else {
                     list.0.push(key);
                     let item = Item::new(&key, EntryId(list.0.len() as u64 - 1), kind == 1);

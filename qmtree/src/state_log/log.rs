@@ -110,17 +110,18 @@ impl StateLog {
     /// Appends an entry that follows the rules, with its value if that is new and its word a hash.
     ///
     /// # Errors
-    /// [`Error::BadEntry`] if it does not continue the history of its key.
+    /// [`Error::BadEntry`] if it does not continue the history of its key; others if what it needs
+    /// of sealed entries cannot be read. Nothing has changed then.
     pub(crate) fn push(&mut self, entry: &Entry, value: Option<Arc<[u8]>>) -> Result<(), Error> {
         let id = EntryId(self.entry_count());
-        let (old, live) = self.track(id, entry)?;
-        let value = match (entry.value, value, live) {
+        let value = match (entry.value, value, entry.supersedes) {
             (StateWord::Value(_), None, _) => None,
             (StateWord::Hash(_), Some(value), _) => Some((id, Some(value))),
             // Its neighbour changed, the value did not.
             (StateWord::Hash(_), None, Some(older)) => Some(self.entries.held(older)?),
             _ => return Err(Error::BadEntry { entry_id: id }),
         };
+        let old = self.track(id, entry)?;
         self.entries.push(entry, value);
         if let Some(dead) = old.filter(|old| old.is_dead()) {
             self.revived.push((id, dead.id()));
@@ -129,12 +130,8 @@ impl StateLog {
     }
 
     /// Takes an entry into the index, the active bits and the counts. Returns the newest item of
-    /// its key before, and that one's id if it was live.
-    pub(super) fn track(
-        &mut self,
-        id: EntryId,
-        entry: &Entry,
-    ) -> Result<(Option<Item>, Option<EntryId>), Error> {
+    /// its key before. If it fails nothing has changed.
+    pub(super) fn track(&mut self, id: EntryId, entry: &Entry) -> Result<Option<Item>, Error> {
         let item = Item::new(&entry.key, id, entry.tombstone);
         let known = entry.supersedes;
         let old = self
@@ -142,6 +139,7 @@ impl StateLog {
             .set_known(&self.entries, &entry.key, item, known)?;
         let live = old.filter(|old| !old.is_dead()).map(Item::id);
         if live != entry.supersedes {
+            self.index.exchange(item, old);
             return Err(Error::BadEntry { entry_id: id });
         }
         if let Some(older) = live {
@@ -153,7 +151,7 @@ impl StateLog {
         } else if entry.tombstone {
             self.live_keys = self.live_keys.saturating_sub(1);
         }
-        Ok((old, live))
+        Ok(old)
     }
 
     /// The entry before this one in the history of its key, if it was not dropped.
@@ -204,5 +202,62 @@ impl StateLog {
         if self.dirty.last() != Some(&twig) {
             self.dirty.push(twig);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qmtree_kernels::Hasher;
+    use qmtree_proofs::Profile;
+
+    fn entry(key: B256, value: StateWord, supersedes: Option<u64>) -> Entry {
+        Entry {
+            key,
+            next_key: Entry::END,
+            value,
+            tx_num: TxNum(1),
+            supersedes: supersedes.map(EntryId),
+            tombstone: false,
+        }
+    }
+
+    #[test]
+    fn an_entry_that_is_refused_changes_nothing() {
+        let hasher = Hasher::new(Profile::Blake3);
+        let (a, b) = (B256::repeat_byte(1), B256::repeat_byte(2));
+        let (word, long) = (StateWord::of(&[7; 32]), StateWord::of(b"long"));
+        let mut log = StateLog::new(Compaction::OFF);
+        log.push(&entry(B256::ZERO, word, None), None).unwrap();
+        log.push(&entry(a, word, None), None).unwrap();
+        log.push(&entry(b, long, None), Some(b"long".as_slice().into()))
+            .unwrap();
+        let root = log.root(&hasher).unwrap();
+        let refused = [
+            // Live already; of no such entry; of another key.
+            entry(a, word, None),
+            entry(a, word, Some(9)),
+            entry(a, word, Some(2)),
+            entry(B256::repeat_byte(3), word, Some(1)),
+            // Words whose values are not known.
+            entry(a, long, Some(1)),
+            entry(B256::repeat_byte(3), long, None),
+        ];
+        for refused in refused {
+            assert!(log.push(&refused, None).is_err(), "{refused:?}");
+            let items: Vec<_> = log.index.all().map(|item| item.id().0).collect();
+            assert_eq!(items, [0, 1, 2]);
+            assert_eq!(
+                (log.index.len(), log.live_keys, log.entry_count()),
+                (3, 2, 3)
+            );
+            assert_eq!(log.active_bits(0).iter().collect::<Vec<_>>(), [0, 1, 2]);
+            assert!(log.dirty.is_empty());
+        }
+        // As if they had not been.
+        log.push(&entry(b, long, Some(2)), None).unwrap();
+        assert_eq!(log.get(&b, None).unwrap(), Some(b"long".to_vec()));
+        log.truncate(&hasher, 3).unwrap();
+        assert_eq!(log.root(&hasher).unwrap(), root);
     }
 }

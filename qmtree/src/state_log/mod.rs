@@ -8,8 +8,9 @@
 //! root  --- entries, twigs, upper tree in lanes, whenever somebody asks for it
 //! ```
 //!
-//! All of it is shared with the readers and copied piece by piece where it changes, so a copy of
-//! the log is cheap and stays as it is: a view is one, and so is a block that is being made.
+//! All of it may be shared with readers, and is copied piece by piece where it changes while it is, so a
+//! copy of the log is cheap and stays as it is: a view is one. A block that is being made appends to
+//! the writer's own; if it comes to nothing, the log is made shorter again, as by unwinding.
 
 mod batch;
 mod check;

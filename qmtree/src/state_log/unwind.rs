@@ -6,12 +6,17 @@ use super::log::StateLog;
 use crate::error::Error;
 use alloy_primitives::B256;
 use qmtree_kernels::Hasher;
-use qmtree_proofs::state::{EntryId, StateWord};
+use qmtree_proofs::state::{Entry, EntryId, StateWord};
 use qmtree_proofs::{TWIG_LEAVES, TWIG_LEVEL, root_level};
 
 impl StateLog {
     /// Keeps the first `count` entries, and makes active what the others had superseded. Costs
     /// about what is dropped.
+    ///
+    /// Needs nothing but what is in memory, so that damaged segments do not stop it; fails only if
+    /// some of what is dropped is sealed. All that follows from the entries is then as if the others had
+    /// never been, but for the shape of the index, and for where the search for the oldest active
+    /// entry begins, which may be earlier.
     pub(crate) fn truncate(&mut self, hasher: &Hasher, count: u64) -> Result<(), Error> {
         if count >= self.entry_count() {
             return Ok(());
@@ -63,16 +68,11 @@ impl StateLog {
     /// Takes an entry out of everything but the entries and nodes.
     fn forget(&mut self, id: EntryId) -> Result<(), Error> {
         let entry = self.entry(id)?;
-        match self.previous(id, &entry) {
-            Some(older) => {
-                let dead = entry.supersedes.is_none();
-                let item = Item::new(&entry.key, older, dead);
-                self.index.set(&self.entries, &entry.key, item)?;
-                if !dead {
-                    self.set_active(older, true);
-                }
-            }
-            None => drop(self.index.remove(&self.entries, &entry.key)?),
+        let older = self.previous(id, &entry);
+        let dead = entry.supersedes.is_none();
+        self.put_back(id, &entry, older.map(|id| Item::new(&entry.key, id, dead)))?;
+        if let Some(older) = older.filter(|_| !dead) {
+            self.set_active(older, true);
         }
         let last = self.revived.len().checked_sub(1);
         if let Some(last) = last.filter(|at| self.revived.get(*at).is_some_and(|(i, _)| *i == id)) {
@@ -85,5 +85,23 @@ impl StateLog {
             self.live_keys = self.live_keys.saturating_sub(1);
         }
         Ok(())
+    }
+
+    /// Puts an older item in the place of an entry's in the index, or nothing.
+    fn put_back(&mut self, id: EntryId, entry: &Entry, older: Option<Item>) -> Result<(), Error> {
+        let (index, entries, key) = (&mut self.index, &self.entries, &entry.key);
+        let done = match older {
+            Some(older) => index.set(entries, key, older).map(drop),
+            None => index.remove(entries, key).map(drop),
+        };
+        let newest = Item::new(key, id, entry.tombstone);
+        // Keys that begin alike are told apart by their entries. If one of these cannot be read, the
+        // item itself is looked for.
+        if done.is_ok() || index.exchange(newest, older) {
+            return Ok(());
+        }
+        Err(Error::CheckState {
+            what: "an item of the index",
+        })
     }
 }
