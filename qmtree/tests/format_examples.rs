@@ -104,7 +104,7 @@ fn the_examples_of_the_page_are_what_is_written() {
 fn the_examples_of_the_page_are_read() {
     let examples = examples();
     let bytes = |name: &str| examples[name].as_slice();
-    let head = Head::from_bytes(bytes("head").try_into().unwrap()).unwrap();
+    let head = Head::from_bytes(bytes("head")).unwrap();
     assert_eq!((head.block_number, head.leaf_count), (7, 3));
     assert_eq!(head.hash().as_slice(), bytes("head hash"));
     let proof = InclusionProof::from_bytes(bytes("inclusion proof of leaf 1")).unwrap();
