@@ -13,11 +13,11 @@
 
 use crate::database::{
     DATABASE_FILE, DatabaseLock, JOURNAL_FOLDER, LOCK_FILE, LockError, SEGMENTS_FOLDER,
-    lock_database,
+    has_sealed_ending, lock_database,
 };
 use crate::durable;
 use crate::io::Disk;
-use std::ffi::OsStr;
+use crate::journal::has_journal_ending;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -122,7 +122,7 @@ fn fill(disk: &dyn Disk, dir: &Path, to: &Path) -> Result<(), CheckpointError> {
     let ([old_segments, old_journal], [segments, journal]) = (&old, &new);
     let held = hold_journal(disk, old_journal, journal)?;
     for name in list(disk, old_segments)? {
-        if has_ending(&name, &["qms", "qmp", "qmr", "qme", "qmx", "qmk"]) {
+        if has_sealed_ending(&name) {
             link(disk, &old_segments.join(name), segments)?;
         }
     }
@@ -160,15 +160,15 @@ fn hold_journal(disk: &dyn Disk, from: &Path, to: &Path) -> Result<Vec<PathBuf>,
 /// The journal files in a folder, oldest first. Names are not judged here: recovery does that.
 fn journal_files(disk: &dyn Disk, folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
     let mut names = list(disk, folder)?;
-    names.retain(|name| has_ending(name, &["qmj"]));
+    names.retain(|name| has_journal_ending(name));
     // All names have 16 digits, so their order is that of the numbers.
     names.sort();
     Ok(names.iter().map(|name| folder.join(name)).collect())
 }
 
-fn has_ending(name: &Path, endings: &[&str]) -> bool {
-    let known = |ending: &OsStr| endings.iter().any(|known| ending == *known);
-    name.extension().is_some_and(known)
+/// True if a checkpoint may hold a file of this name, or have been making it.
+fn is_ours(name: &Path) -> bool {
+    has_sealed_ending(name) || has_journal_ending(name) || durable::is_temporary(name)
 }
 
 fn place_in(folder: &Path, path: &Path) -> PathBuf {
@@ -228,7 +228,7 @@ impl<'a> Unfinished<'a> {
             }
             for name in list(disk, &folder)? {
                 let path = folder.join(&name);
-                if !has_ending(&name, &["qms", "qmp", "qmr", "qme", "qmj"]) {
+                if !is_ours(&name) {
                     return Err(CheckpointError::InTheWay { path });
                 }
                 disk.remove(&path)

@@ -1,12 +1,12 @@
 //! The folder of a database: its header, its lock, the names in it (docs/FORMAT.md, section 5).
 
 use crate::durable;
-use crate::entries::is_entry_file;
+use crate::entries::{has_entry_ending, is_entry_file};
 use crate::header::{FIELDS_AT, HeaderError, HeaderKind};
 use crate::identity::Identity;
 use crate::io::Disk;
 use crate::journal::is_journal_file;
-use crate::segment::is_segment;
+use crate::segment::{has_segment_ending, is_segment};
 use qmtree_proofs::state::Compaction;
 use std::fmt::Debug;
 use std::io;
@@ -33,6 +33,12 @@ const HEADER: HeaderKind<HEADER_LEN> = HeaderKind {
 pub(crate) fn is_name_of_ours(name: &Path) -> bool {
     let is_entry_file = is_entry_file(name);
     name == Path::new(DATABASE_FILE) || is_journal_file(name) || is_segment(name) || is_entry_file
+}
+
+/// True if a file in the folder of the segments ends as those of the engine do. Which endings
+/// there are is said where the files are written, and nowhere else.
+pub(crate) fn has_sealed_ending(name: &Path) -> bool {
+    has_segment_ending(name) || has_entry_ending(name)
 }
 
 /// Makes the header of a new database in the folder `dir`, which must exist; durable on return.

@@ -100,7 +100,7 @@ pub(crate) fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<(u64, PathBuf)>
         .map_err(JournalError::io(folder, "list the journal files"))?;
     let mut files = Vec::new();
     for name in names {
-        if name.extension() == Some(OsStr::new(EXTENSION)) {
+        if has_journal_ending(&name) {
             let path = folder.join(&name);
             match first_seq_of(&name) {
                 Some(first_seq) => files.push((first_seq, path)),
@@ -110,6 +110,11 @@ pub(crate) fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<(u64, PathBuf)>
     }
     files.sort();
     Ok(files)
+}
+
+/// True if this is the ending of a journal file.
+pub(crate) fn has_journal_ending(name: &Path) -> bool {
+    name.extension() == Some(OsStr::new(EXTENSION))
 }
 
 /// True if this is the name of a journal file.
