@@ -127,7 +127,8 @@ pub enum SegmentError {
         path: PathBuf,
         /// The leaf, or the first one below the node that was asked for.
         tx_num: TxNum,
-        /// The leaf behind the segment's last: no leaf before it can be read here.
+        /// The first leaf that can be read. A segment that is asked alone names the one behind its
+        /// last; more may be pruned.
         earliest: TxNum,
     },
     /// Twigs are in no file.
