@@ -504,12 +504,78 @@ fn what_is_there_is_never_touched() {
         .unwrap();
     let refused = db.checkpoint(TARGET).unwrap_err();
     assert!(
-        matches!(refused, Error::Checkpoint(CheckpointError::Lock(_))),
+        matches!(refused, Error::Checkpoint(CheckpointError::Busy { .. })),
         "{refused}"
+    );
+    assert_eq!(
+        refused.to_string(),
+        "/backup/of/db: another checkpoint is being made to this place; \
+         wait until it is done, or name another folder"
     );
     drop(lock);
     db.checkpoint(TARGET).unwrap();
     append(&mut db, 1, 10).unwrap();
+}
+
+/// Paths were compared as text: a checkpoint could be made in its own database.
+#[cfg(unix)]
+#[test]
+fn no_checkpoint_is_made_in_its_own_database_however_it_is_named() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    // So that the database itself is found under two names.
+    let root = folder.path().join("real");
+    fs::create_dir(&root).unwrap();
+    symlink(&root, folder.path().join("root")).unwrap();
+    let place = |path: &str| folder.path().join(path);
+    let real: Arc<dyn Disk> = Arc::new(RealDisk);
+    let mut db = fill(&real, place("real/db").to_str().unwrap()).unwrap();
+    symlink(place("real/db"), place("link")).unwrap();
+    symlink(place("real/db/segments"), place("segments")).unwrap();
+    db.sync().unwrap();
+    let files = |dir: &str| {
+        let files = ["", "journal", "segments"].map(|sub| place(dir).join(sub));
+        let names = files.iter().flat_map(|sub| fs::read_dir(sub).unwrap());
+        let mut names: Vec<_> = names.map(|entry| entry.unwrap().path()).collect();
+        names.sort();
+        names
+    };
+    let before = files("real/db");
+    for target in [
+        "real/db/copy",
+        "real/db/journal/copy",
+        "real/../real/db/copy",
+        "real/./db/nowhere/../copy",
+        "nowhere/../real/db/copy",
+        "root/db/copy",
+        "root/db/copy/",
+        "link/copy",
+        "link/journal/deep/copy",
+        "segments/copy",
+        "segments/../copy",
+        "segments/..",
+    ] {
+        let refused = db.checkpoint(place(target)).unwrap_err();
+        let is_refused = matches!(refused, Error::Checkpoint(CheckpointError::Target { .. }));
+        assert!(is_refused, "{target}: {refused}");
+        assert_eq!(files("real/db"), before, "{target}");
+    }
+    assert!(!place("nowhere").exists());
+    // Nor is a database taken for what a crash left of its own checkpoint.
+    drop(db);
+    fs::create_dir(place("real/made")).unwrap();
+    fs::rename(place("real/db"), place("real/made/db.unfinished")).unwrap();
+    let mut db = Db::open_read_only(place("root/made/db.unfinished")).unwrap();
+    let refused = db.checkpoint(place("real/made/db")).unwrap_err();
+    let is_refused = matches!(refused, Error::Checkpoint(CheckpointError::Target { .. }));
+    assert!(is_refused, "{refused}");
+    assert_eq!(files("real/made/db.unfinished").len(), before.len());
+    // Beside it is a good place.
+    for target in ["real/../copy", "root/made/copy/", "new/folder/copy/."] {
+        let head = db.checkpoint(place(target)).unwrap();
+        let copy = place(target.trim_end_matches("/."));
+        assert_eq!(Db::open_read_only(copy).unwrap().head(), head, "{target}");
+    }
 }
 
 #[test]
