@@ -15,6 +15,7 @@ use qmtree_proofs::state::Compaction;
 use qmtree_proofs::{Head, LeafPayload, TxNum};
 use qmtree_storage::{CheckpointError, Disk, Identity, JournalWriter, RealDisk, lock_database};
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// An open database: the one writer, or a reader of what is on disk.
@@ -415,8 +416,17 @@ impl Db {
     /// # Errors
     /// [`Error::Segment`] or [`Error::Check`] at the first difference.
     pub fn check(&self) -> Result<(), Error> {
+        self.check_with(&AtomicU64::new(0))
+    }
+
+    /// [`check`](Self::check), adding to `done` the leaves that are checked as it goes on. What is
+    /// checked after the leaves, the state log above all, is not counted.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_with(&self, done: &AtomicU64) -> Result<(), Error> {
         let state = self.shared.state();
-        observe::check(state.head.leaf_count, || state.check())
+        observe::check(state.head.leaf_count, || state.check(done))
     }
 
     /// Makes every block durable and closes the database.
@@ -478,6 +488,8 @@ mod tests {
     use std::cell::Cell;
     use std::io;
 
+    type Make = fn() -> Error;
+
     fn missing() -> Error {
         Error::Checkpoint(CheckpointError::Io {
             path: "a".into(),
@@ -488,7 +500,7 @@ mod tests {
 
     #[test]
     fn what_went_is_looked_for_again_and_what_failed_first_is_told() {
-        let run = |errors: &[fn() -> Error]| {
+        let run = |errors: &[Make]| {
             let tries = Cell::new(0);
             let read = || {
                 let tried = tries.replace(tries.get() + 1);
@@ -497,9 +509,9 @@ mod tests {
             let result = retry(read).map_err(|error| error.to_string());
             (tries.get(), result)
         };
-        let in_the_way: fn() -> Error =
-            || Error::Checkpoint(CheckpointError::InTheWay { path: "b".into() });
-        let (missing, refused): (fn() -> Error, fn() -> Error) = (missing, || Error::ReadOnly);
+        let missing: Make = missing;
+        let in_the_way: Make = || Error::Checkpoint(CheckpointError::InTheWay { path: "b".into() });
+        let refused: Make = || Error::ReadOnly;
         let missing_text = Err(missing().to_string());
         assert_eq!(run(&[]), (1, Ok(())));
         assert_eq!(run(&[missing, missing]), (3, Ok(())));

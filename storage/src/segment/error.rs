@@ -131,6 +131,12 @@ pub enum SegmentError {
         /// last; more may be pruned.
         earliest: TxNum,
     },
+    /// The folder of the segments is not there. It is there from the beginning, empty if need be.
+    #[error("{path}: this folder is missing; restore it from a backup")]
+    MissingFolder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Twigs are in no file.
     #[error("{path}: segments for twigs {from}..{to} are missing; restore them from a copy")]
     Gap {
