@@ -49,19 +49,56 @@ pub(crate) enum CliError {
     #[error("{path}", path = path.display())]
     Options { path: PathBuf, source: OptionError },
     /// A line of a file of JSON lines.
-    #[error("{path}: line {number}", path = path.display())]
+    #[error("{path}: line {number}: {what} (column {column})", path = path.display())]
     Line {
         path: PathBuf,
         number: u64,
-        source: serde_json::Error,
+        column: usize,
+        what: String,
     },
     /// A block that a database did not take.
-    #[error("{path}: line {number}", path = path.display())]
+    #[error("{path}: {place}", path = path.display())]
     Block {
         path: PathBuf,
-        number: u64,
+        place: String,
         source: Box<qmtree::Error>,
     },
+    /// A block again, of which the leaves are gone.
+    #[error(
+        "{path}: {place}: block {block} is in the log already and its leaves are pruned, so it \
+         cannot be compared; start at block {start}",
+        path = path.display()
+    )]
+    PrunedBlock {
+        path: PathBuf,
+        place: String,
+        block: u64,
+        start: u64,
+    },
+    /// Raw leaves of which the last one is not whole.
+    #[error(
+        "{path}: {len} bytes, no multiple of 96: a raw leaf is preStateHash, stateChangeHash and \
+         transitionHash, 32 bytes each; nothing of block {block} was appended",
+        path = path.display()
+    )]
+    RawLength { path: PathBuf, len: u64, block: u64 },
+    /// More raw leaves than one block can be made of.
+    #[error(
+        "{path}: more than {leaves} leaves for one block; cut them into blocks with --block-leaves",
+        path = path.display()
+    )]
+    RawTooLong { path: PathBuf, leaves: u64 },
+    /// A proof that `qm verify` would not read.
+    #[error("{path}: this proof has {len} bytes, more than {limit}; {remedy}", path = path.display())]
+    ProofTooLarge {
+        path: PathBuf,
+        len: usize,
+        limit: &'static str,
+        remedy: &'static str,
+    },
+    /// A pipe where a file is needed.
+    #[error("- stands for no file here: name one (./- if that is its name)")]
+    NoPipe,
     /// A database refused or failed.
     #[error("{path}", path = path.display())]
     Database {
@@ -354,8 +391,15 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let next = error.to_string();
+        // A folder, and then a file in it, or the same once more: once is enough.
+        let rest = next.strip_prefix(&text);
+        if rest.is_some_and(|rest| rest.starts_with(['/', ':'])) {
+            text = next;
+        } else {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
         cause = error.source();
     }
     if let Some((end, _)) = text.char_indices().nth(LONGEST) {

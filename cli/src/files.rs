@@ -105,8 +105,37 @@ fn is_json(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().starts_with(b"{")
 }
 
+/// Writes a proof, unless [`read_proof`] would refuse it for its size; returns that.
+pub(crate) fn write_proof(path: &Path, proof: &Proof, json: bool) -> Result<usize, CliError> {
+    let (bytes, limit, remedy) = if json {
+        let bytes = serde_json::to_vec(proof).expect("a proof has a JSON form");
+        (bytes, JSON_LIMIT, "leave out --json, or prove fewer leaves")
+    } else {
+        (proof.to_bytes(), BINARY_LIMIT, "prove fewer leaves")
+    };
+    if bytes.len() as u64 > limit.bytes {
+        return Err(CliError::ProofTooLarge {
+            path: path.into(),
+            len: bytes.len(),
+            limit: limit.text,
+            remedy,
+        });
+    }
+    write(path, &bytes)?;
+    Ok(bytes.len())
+}
+
+/// Refuses the name of a pipe where a file is meant.
+fn check_file(path: &Path) -> Result<(), CliError> {
+    if path == Path::new("-") {
+        return Err(CliError::NoPipe);
+    }
+    Ok(())
+}
+
 /// Writes a whole file anew.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    check_file(path)?;
     File::create(path)
         .and_then(|mut file| file.write_all(bytes))
         .map_err(|source| CliError::Io {
@@ -118,6 +147,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
 
 /// A whole file, up to the limit that its start calls for.
 fn read(path: &Path, limit: impl Fn(&[u8]) -> Limit) -> Result<Vec<u8>, CliError> {
+    check_file(path)?;
     let failed = |source| CliError::Io {
         path: path.into(),
         action: "read",

@@ -41,9 +41,20 @@ pub(crate) enum Unit {
     Leaves,
     Files,
     Blocks,
+    /// Nothing that could be counted: only that it is at work.
+    Nothing,
 }
 
 impl Progress {
+    /// Shows that something is at work, which cannot tell how far it is.
+    pub(crate) fn working(name: &'static str) -> Self {
+        Self::start(Task {
+            name,
+            unit: Unit::Nothing,
+            total: None,
+        })
+    }
+
     pub(crate) fn start(task: Task) -> Self {
         let done = Arc::new(AtomicU64::new(0));
         let (stop, stopped) = channel();
@@ -96,6 +107,7 @@ impl Task {
             Unit::Leaves => ("M leaves", 1e6, 1),
             Unit::Files => ("files", 1.0, 0),
             Unit::Blocks => ("blocks", 1.0, 0),
+            Unit::Nothing => return format!("{name}: {seconds} s"),
         };
         let done_units = done as f64 / per_unit;
         match self.total {
@@ -167,6 +179,7 @@ mod tests {
             "append: 0.5 of 8.0 MiB, 12 s"
         );
         assert_eq!(text(None, Unit::Bytes, 3 * mib), "append: 3.0 MiB, 12 s");
+        assert_eq!(text(None, Unit::Nothing, 0), "append: 12 s");
         assert_eq!(
             text(Some(2_500_000), Unit::Leaves, 0),
             "append: 2.5 M leaves to do, 12 s"

@@ -355,6 +355,31 @@ fn a_line_that_cannot_be_appended_is_named_and_the_blocks_before_it_stay() {
             format!("{{\"block\":1,\"leaves\":[{leaf}]}} {{}}"),
             "trailing characters",
         ),
+        // Arrays are no objects.
+        (
+            "[1,[]]".to_owned(),
+            "invalid type: sequence, expected an object (column ",
+        ),
+        (
+            format!("{{\"block\":1,\"leaves\":[[\"{hex}\",\"{hex}\",\"{hex}\",null]]}}"),
+            "expected an object (column ",
+        ),
+        (
+            "{\"block\":1,\"leaves\":[],\"batches\":[[2,[]]]}".to_owned(),
+            "expected an object (column 34)",
+        ),
+        (
+            format!(
+                "{{\"block\":1,\"leaves\":[],\"batches\":[{{\"txNum\":2,\"writes\":[{{\"key\":\"{hex}\",\"value\":[1]}}]}}]}}"
+            ),
+            "invalid type: sequence, expected",
+        ),
+        (
+            format!(
+                "{{\"block\":1,\"leaves\":[],\"batches\":[{{\"txNum\":2,\"writes\":[{{\"key\":\"{hex}\",\"value\":\"0x1\"}}]}}]}}"
+            ),
+            "invalid value: expected a string of 0x and two hex digits a byte",
+        ),
     ];
     for (bad, reason) in cases {
         let space = Workspace::with_db();
@@ -374,6 +399,145 @@ fn a_line_that_cannot_be_appended_is_named_and_the_blocks_before_it_stay() {
     let space = Workspace::with_db();
     let missing = space.run(&["append", "--db", "db", "no-such.jsonl"]);
     missing.exits(2).says("no-such.jsonl: cannot read");
+}
+
+/// The bytes of leaves `first..first + count`.
+fn raw(first: u64, count: u64) -> Vec<u8> {
+    let words = (first..first + count).flat_map(words);
+    words.flat_map(|word| word.0).collect()
+}
+
+#[test]
+fn raw_leaves_are_the_same_blocks_as_their_json_lines() {
+    let space = Workspace::with_db();
+    let lines: String = [(7, 0, 5), (8, 5, 5), (9, 10, 3), (10, 13, 4)]
+        .map(|(block, first, count)| block_line(block, first, count))
+        .concat();
+    space
+        .run_with_input(&["append", "--db", "db", "-"], lines.as_bytes())
+        .exits(0);
+    let head = |db: &str| space.ok(&["head", "--db", db, "--json"]).json();
+    space.write("first.raw", &raw(0, 13));
+    for db in ["file", "pipe"] {
+        space.ok(&["init", "--db", db]);
+        let cut = ["append", "--db", db, "--raw", "--json", "--block", "7"];
+        let cut = [&cut[..], &["--block-leaves", "5"]].concat();
+        let run = || match db {
+            "file" => space.ok(&[&cut[..], &["first.raw"]].concat()),
+            _ => space.run_with_input(&[&cut[..], &["-"]].concat(), &raw(0, 13)),
+        };
+        for appended in [true, false] {
+            let answers = run().exits(0).lines_json();
+            let found: Vec<_> = answers
+                .iter()
+                .map(|a| (&a["blockNumber"], &a["leaves"], &a["appended"]))
+                .collect();
+            let expected = [7, 8, 9].map(|block| (json!(block), json!(appended)));
+            assert_eq!(found.len(), 3);
+            for ((number, leaves, again), (block, appended)) in found.into_iter().zip(&expected) {
+                assert_eq!((number, again), (block, appended));
+                assert_eq!(*leaves, if *number == 9 { 3 } else { 5 });
+            }
+        }
+        // Without a number the next one; without a size one block.
+        let args = ["append", "--db", db, "--raw", "-"];
+        let more = space.run_with_input(&args, &raw(13, 4)).exits(0);
+        assert!(
+            more.out
+                .starts_with("1 blocks read; the log has 17 leaves up to block 10")
+        );
+        assert_eq!(head(db), head("db"));
+        let nothing = space.run_with_input(&args, b"").exits(0);
+        assert!(nothing.out.starts_with("0 blocks read"));
+    }
+    // The first block of an empty log is 0.
+    space.ok(&["init", "--db", "empty"]);
+    space.ok(&["append", "--db", "empty", "--raw", "first.raw"]);
+    let first = head("empty");
+    assert_eq!([&first["blockNumber"], &first["leafCount"]], [0, 13]);
+}
+
+#[test]
+fn raw_leaves_that_are_not_whole_are_named_and_the_blocks_before_them_stay() {
+    for (args, len, block, leaves) in [
+        (&["--block", "3"][..], 96 * 4 + 1, 3, 0),
+        (&["--block", "3", "--block-leaves", "2"], 96 * 5 + 95, 5, 4),
+        (&["--block-leaves", "1"], 96 * 2 + 50, 2, 2),
+        (&[], 95, 0, 0),
+    ] {
+        let space = Workspace::with_db();
+        space.write("leaves", &raw(0, 8)[..len]);
+        let args = [&["append", "--db", "db", "--raw"], args].concat();
+        let message = format!("{len} bytes, no multiple of 96: a raw leaf is ");
+        let rest = format!("; nothing of block {block} was appended");
+        let file = space.run(&[&args[..], &["leaves"]].concat()).exits(2);
+        file.says(&format!("leaves: {message}")).says(&rest);
+        let head = space.ok(&["head", "--db", "db", "--json"]).json();
+        assert_eq!(head["leafCount"], leaves, "{args:?}");
+    }
+    let space = Workspace::with_db();
+    space.append_blocks(Profile::Keccak256, 0, &[2, 2]);
+    let args = ["append", "--db", "db", "--raw", "--block-leaves", "2"];
+    let other = [&args[..], &["--block", "1", "-"]].concat();
+    let refused = space.run_with_input(&other, &raw(0, 4));
+    refused
+        .exits(2)
+        .says("standard input: leaf 0: block 1 is in the log with other leaves");
+    let later = [&args[..], &["--block", "0", "-"]].concat();
+    let refused = space.run_with_input(&later, &[raw(0, 2), raw(9, 2)].concat());
+    refused.exits(2).says("standard input: leaf 2: block 1 is");
+    for args in [
+        &["append", "--db", "db", "--block", "1", "-"][..],
+        &["append", "--db", "db", "--block-leaves", "1", "-"],
+        &["append", "--db", "db", "--raw", "--block-leaves", "0", "-"],
+    ] {
+        space.run(args).exits(2);
+    }
+}
+
+#[test]
+fn a_repeated_run_says_where_to_start_once_blocks_are_pruned() {
+    let space = Workspace::sealed();
+    let lines = |blocks: std::ops::Range<u64>| {
+        let lines = blocks.map(|block| block_line(block, 2048 * block, 2048));
+        lines.collect::<String>()
+    };
+    let append = ["append", "--db", "db", "-"];
+    let again = |blocks| space.run_with_input(&append, lines(blocks).as_bytes());
+    again(0..3).exits(0);
+    space.ok(&["prune", "--db", "db", "1"]);
+    again(0..3).exits(2).says(
+        "qm: standard input: line 1: block 0 is in the log already and its leaves are pruned, so it \
+         cannot be compared; start at block 1\n",
+    );
+    again(1..4).exits(0);
+    space.ok(&["prune", "--db", "db", "3"]);
+    again(1..4).exits(2).says("start at block 2\n");
+    again(2..4).exits(0);
+}
+
+#[test]
+fn proofs_that_verify_would_not_read_are_not_written() {
+    let space = Workspace::with_db();
+    space.write("leaves", &vec![7; 96 * 70_000]);
+    space.ok(&["append", "--db", "db", "--raw", "leaves"]);
+    let args = ["prove", "--db", "db", "0", "--to", "70000", "-o", "p"];
+    let refused = space.run(&[&args[..], &["--json"]].concat()).exits(2);
+    refused.says("p: this proof has ").says(
+        " bytes, more than 16 MiB, the limit for JSON; leave out --json, or prove fewer leaves",
+    );
+    assert!(!space.path("p").exists());
+    space.ok(&args);
+    let head = space.ok(&["head", "--db", "db", "--json"]).out;
+    space.write("head.json", head.as_bytes());
+    space.ok(&["verify", "--head", "head.json", "p"]);
+    // What is no file is refused, and not made one.
+    let no_file = "qm: - stands for no file here: name one";
+    let proof = ["prove", "--db", "db", "0", "-o", "-"];
+    space.run(&proof).exits(2).says(no_file);
+    let verify = ["verify", "--head", "head.json", "-"];
+    space.run(&verify).exits(2).says(no_file);
+    assert!(!space.path("-").exists());
 }
 
 #[test]
@@ -520,7 +684,8 @@ fn a_missing_database_is_named_by_every_command() {
     ] {
         let (command, rest) = args.split_first().unwrap();
         let missing = space.run(&[&[*command, "--db", "nowhere"], rest].concat());
-        missing.exits(2).says("nowhere/qmtree.db: cannot ");
+        let missing = missing.exits(2).says("qm: nowhere: no database here: ");
+        missing.says("make a database with `qm init`");
         assert!(!space.path("nowhere").exists(), "{command}");
     }
 }
@@ -626,6 +791,16 @@ fn a_checkpoint_is_made_beside_a_writer_and_is_a_database() {
     assert_eq!(made.out, head);
     let again = space.run(&["checkpoint", "--db", "db", "backup"]).exits(2);
     again.says("backup: not a place for a checkpoint; name a folder that is not there yet");
+    for inside in [
+        "db/copy",
+        "./db/copy",
+        "db/../db/journal/copy",
+        "none/../db/copy",
+    ] {
+        let refused = space.run(&["checkpoint", "--db", "db", inside]).exits(2);
+        refused.says("not a place for a checkpoint; ").says(inside);
+    }
+    assert!(!space.path("none").exists() && !space.path("db/copy").exists());
     writer.append_block(3, &[leaf(1)]).unwrap();
     writer.close().unwrap();
     assert_eq!(space.ok(&["head", "--db", "backup", "--json"]).out, head);
@@ -653,7 +828,8 @@ fn a_second_writer_is_refused_and_readers_are_not() {
     let options = qmtree::Options::default();
     let writer = qmtree::Db::open(space.path("db"), options).unwrap();
     let refused = space.run(&["unwind", "--db", "db", "0"]).exits(2);
-    refused.says("another writer has this database open; close it, or open read-only");
+    // The folder is named once.
+    refused.says("qm: db/qmtree.lock: another writer has this database open; close it, or");
     space
         .run(&["repair", "--db", "db"])
         .exits(2)

@@ -8,16 +8,18 @@ use qmtree_kernels::Hasher;
 use qmtree_proofs::{TWIG_LEAVES, TreeHasher, TxNum};
 use qmtree_storage::{BlockEnd, Segment};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 impl State {
-    /// Compares every stored hash with what the leaves hash to. Changes nothing.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    /// Compares every stored hash with what the leaves hash to, and adds the leaves to `done`.
+    /// Changes nothing.
+    pub(crate) fn check(&self, done: &AtomicU64) -> Result<(), Error> {
         let hasher = Hasher::new(self.head.profile);
-        check_segments(self.sealed.segments())?;
+        check_segments(self.sealed.segments(), done)?;
         let mut upper = UpperTree::default();
         if let Some(files) = self.sealed.snapshot() {
             files.check()?;
+            done.fetch_add(files.twig_count() * TWIG_LEAVES, Ordering::Relaxed);
             upper = (*files.plan().upper).clone();
             upper.truncate(files.twig_count());
         }
@@ -27,13 +29,13 @@ impl State {
                 .iter()
                 .for_each(|root| upper.push(&hasher, *root));
         }
+        self.check_tail(&hasher, upper, done)?;
         self.state_log.check(&hasher)?;
-        self.check_tail(&hasher, upper)?;
         self.check_blocks(&hasher)
     }
 
     /// Chains the unsealed leaves again, and compares hashes, root and head.
-    fn check_tail(&self, hasher: &Hasher, upper: UpperTree) -> Result<(), Error> {
+    fn check_tail(&self, hasher: &Hasher, upper: UpperTree, done: &AtomicU64) -> Result<(), Error> {
         let mut again = Self {
             upper: Arc::new(upper),
             ..Self::empty(self.head)
@@ -62,6 +64,7 @@ impl State {
                 hashes: &derived,
             };
             again.append(hasher, leaves);
+            done.fetch_add(derived.len() as u64, Ordering::Relaxed);
         }
         let last = TxNum(self.head.leaf_count.saturating_sub(1));
         if again.head.leaf_count != self.head.leaf_count {
@@ -110,14 +113,17 @@ impl State {
 }
 
 /// Checks segments on as many threads as there are cores. The first error by position counts.
-fn check_segments(segments: &[Arc<Segment>]) -> Result<(), Error> {
+fn check_segments(segments: &[Arc<Segment>], done: &AtomicU64) -> Result<(), Error> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let work = || {
         let mut errors = Vec::new();
         // Relaxed: the counter only hands out places, it orders nothing else.
         while let Some(segment) = segments.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(error) = segment.check() {
+            let each_twig = || {
+                done.fetch_add(TWIG_LEAVES, Ordering::Relaxed);
+            };
+            if let Err(error) = segment.check_with(each_twig) {
                 errors.push((segment.first_twig(), error));
             }
         }

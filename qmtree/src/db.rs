@@ -14,9 +14,10 @@ use crate::view::View;
 use crate::writer::{Writer, start_feeder};
 use qmtree_proofs::state::Compaction;
 use qmtree_proofs::{Head, LeafPayload, TxNum};
-use qmtree_storage::{Disk, Identity, JournalWriter, RealDisk, lock_database};
+use qmtree_storage::{CheckpointError, Disk, Identity, JournalWriter, RealDisk, lock_database};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// An open database: the one writer, or a reader of what is on disk.
 ///
@@ -407,8 +408,17 @@ impl Db {
     /// # Errors
     /// [`Error::Segment`] or [`Error::Check`] at the first difference.
     pub fn check(&self) -> Result<(), Error> {
+        self.check_with(&AtomicU64::new(0))
+    }
+
+    /// [`check`](Self::check), adding to `done` the leaves that are checked as it goes on. What is
+    /// checked after the leaves, the state log above all, is not counted.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_with(&self, done: &AtomicU64) -> Result<(), Error> {
         let state = self.whole().state();
-        observe::check(state.head.leaf_count, || state.check())
+        observe::check(state.head.leaf_count, || state.check(done))
     }
 
     /// Makes every block durable and closes the database.
@@ -467,13 +477,65 @@ const READ_ONLY_TRIES: u32 = 5;
 /// Reads what a writer in another process may be changing: a file may go between its listing and
 /// its reading.
 fn retry<T>(read: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
-    for _ in 1..READ_ONLY_TRIES {
-        match read() {
-            // Other errors of a checkpoint are about its target, not about what is read.
-            Err(Error::Checkpoint(error)) if error.is_missing_file() => std::thread::yield_now(),
-            Err(error) if error.may_be_of_a_writer() => std::thread::yield_now(),
-            done => return done,
+    let mut tries = 1..READ_ONLY_TRIES;
+    let mut first = None;
+    loop {
+        let error = match read() {
+            Err(error) => error,
+            read => return read,
+        };
+        // Other errors of a checkpoint are about its target, not about what is read.
+        let may_go = match &error {
+            Error::Checkpoint(error) => error.is_missing_file(),
+            error => error.may_be_of_a_writer(),
+        };
+        if may_go && tries.next().is_some() {
+            first.get_or_insert(error);
+            std::thread::yield_now();
+            continue;
         }
+        // What an earlier try left behind says less than why it failed.
+        let is_left_behind = matches!(error, Error::Checkpoint(CheckpointError::InTheWay { .. }));
+        return Err(first.filter(|_| is_left_behind).unwrap_or(error));
     }
-    read()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::io;
+
+    type Make = fn() -> Error;
+
+    fn missing() -> Error {
+        Error::Checkpoint(CheckpointError::Io {
+            path: "a".into(),
+            action: "link or copy",
+            source: io::ErrorKind::NotFound.into(),
+        })
+    }
+
+    #[test]
+    fn what_went_is_looked_for_again_and_what_failed_first_is_told() {
+        let run = |errors: &[Make]| {
+            let tries = Cell::new(0);
+            let read = || {
+                let tried = tries.replace(tries.get() + 1);
+                errors.get(tried).map_or(Ok(()), |error| Err(error()))
+            };
+            let result = retry(read).map_err(|error| error.to_string());
+            (tries.get(), result)
+        };
+        let missing: Make = missing;
+        let in_the_way: Make = || Error::Checkpoint(CheckpointError::InTheWay { path: "b".into() });
+        let refused: Make = || Error::ReadOnly;
+        let missing_text = Err(missing().to_string());
+        assert_eq!(run(&[]), (1, Ok(())));
+        assert_eq!(run(&[missing, missing]), (3, Ok(())));
+        assert_eq!(run(&[missing; 9]), (5, missing_text.clone()));
+        assert_eq!(run(&[missing, in_the_way]), (2, missing_text));
+        assert_eq!(run(&[in_the_way]), (1, Err(in_the_way().to_string())));
+        assert_eq!(run(&[missing, refused]), (2, Err(refused().to_string())));
+    }
 }

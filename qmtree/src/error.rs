@@ -190,7 +190,10 @@ pub enum Error {
         sealed: u64,
     },
     /// What is stored does not hash to what it should.
-    #[error("{what} differs at leaf {tx_num}: stored and derived values disagree")]
+    #[error(
+        "{what} differs at leaf {tx_num}: stored and derived values disagree; \
+         restore the database from a backup, or make it anew from a snapshot or its source"
+    )]
     Check {
         /// What was compared.
         what: &'static str,
@@ -224,7 +227,10 @@ pub enum Error {
         entry_id: EntryId,
     },
     /// What is derived from the entries of the state log is not what is stored.
-    #[error("{what} of the state log differs: stored and derived values disagree")]
+    #[error(
+        "{what} of the state log differs: stored and derived values disagree; \
+         restore the database from a backup, or make it anew from a snapshot or its source"
+    )]
     CheckState {
         /// What was compared.
         what: &'static str,
@@ -288,6 +294,15 @@ fn span(from: TxNum, to: TxNum) -> String {
 }
 
 impl Error {
+    /// If a leaf is not there because it is pruned: the first one that is not.
+    #[must_use]
+    pub fn earliest_leaf(&self) -> Option<TxNum> {
+        match self {
+            Self::Segment(SegmentError::Pruned { earliest, .. }) => Some(*earliest),
+            _ => None,
+        }
+    }
+
     /// True if a writer at work in another process can be the reason: files that went, or came,
     /// between their listing and their reading.
     pub(crate) fn may_be_of_a_writer(&self) -> bool {

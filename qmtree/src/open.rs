@@ -136,10 +136,10 @@ fn not_empty(dir: &Path) -> Error {
 fn check_absent(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
     match read_database_header(disk, dir) {
         Ok(_) => Err(not_empty(dir)),
-        Err(HeaderError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(()),
-        Err(HeaderError::Io { source, .. }) if source.kind() == ErrorKind::NotADirectory => {
-            Err(not_empty(dir))
-        }
+        Err(HeaderError::NoDatabase { .. }) => match disk.list(dir) {
+            Err(error) if error.kind() == ErrorKind::NotADirectory => Err(not_empty(dir)),
+            _ => Ok(()),
+        },
         Err(error) => Err(error.into()),
     }
 }

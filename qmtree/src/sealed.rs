@@ -1,7 +1,7 @@
 //! The sealed segments, contiguous from twig 0.
 
 use crate::snapshot::SnapshotStore;
-use qmtree_proofs::{Digest, TwigId};
+use qmtree_proofs::{Digest, TwigId, TxNum};
 use qmtree_storage::{BlockEnd, Segment};
 use std::sync::Arc;
 
@@ -74,6 +74,12 @@ impl Sealed {
     /// Number after the last block listed; 0 if none is.
     pub(crate) fn blocks_end(&self) -> u64 {
         self.block_ends.last().copied().unwrap_or(0)
+    }
+
+    /// The first leaf that is not pruned; the first behind the segments if all are.
+    pub(crate) fn earliest(&self) -> TxNum {
+        let pruned = self.segments.iter().rfind(|segment| segment.is_pruned());
+        pruned.map_or(TxNum(0), |segment| segment.leaves().end)
     }
 
     /// The file of roots that the log started from, if leaves are still missing.

@@ -20,7 +20,7 @@ use qmtree_proofs::{
     Digest, Frontier, Head, Leaf, LeafPayload, TWIG_LEAVES, TWIG_LEVEL, TwigId, TxNum,
 };
 use qmtree_storage::snapshot::SnapshotBlock;
-use qmtree_storage::{BlockEnd, Group, Segment, Tag};
+use qmtree_storage::{BlockEnd, Group, Segment, SegmentError, Tag};
 use std::sync::Arc;
 
 /// Everything a reader needs.
@@ -264,9 +264,15 @@ impl State {
     /// these: which ones work would depend on the sizes of blocks.
     pub(crate) fn check_unpruned(&self, tx_num: TxNum) -> Result<(), Error> {
         let twig = tx_num.twig_id();
-        match self.sealed.segment_of(twig) {
-            Some(segment) if segment.twigs().contains(&twig) => Ok(segment.check_unpruned(tx_num)?),
-            _ => Ok(()),
+        let segment = self.sealed.segment_of(twig);
+        match segment.filter(|segment| segment.twigs().contains(&twig) && segment.is_pruned()) {
+            // The segment itself does not know how many behind it are pruned too.
+            Some(segment) => Err(Error::Segment(SegmentError::Pruned {
+                path: segment.path().to_path_buf(),
+                tx_num,
+                earliest: self.sealed.earliest(),
+            })),
+            None => Ok(()),
         }
     }
 
@@ -360,6 +366,7 @@ impl<'a> Source<'a> {
             if let Some(files) = self.state.sealed.snapshot() {
                 return files.leaf(tx_num);
             }
+            self.state.check_unpruned(tx_num)?;
             let segment = self.state.sealed.segment_of(twig).ok_or_else(missing)?;
             return Ok(segment.leaf(tx_num)?);
         };

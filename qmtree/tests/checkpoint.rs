@@ -10,10 +10,13 @@
 
 mod common;
 
+use alloy_primitives::{B256, keccak256};
 use common::hooked::{Change, Hook, HookedDisk};
 use common::{first_readable, identity, leaves};
+use qmtree::proofs::state::Compaction;
 use qmtree::proofs::{Head, TxNum};
-use qmtree::{At, Db, Durability, Error, Options};
+use qmtree::snapshot::{ExportOptions, ImportOptions, StateExport};
+use qmtree::{At, Block, Db, Durability, Error, Options, StateBatch};
 use qmtree_storage::sim::{Fate, SimDisk};
 use qmtree_storage::{CheckpointError, Disk, RealDisk};
 use std::fs;
@@ -282,6 +285,137 @@ fn an_error_at_any_step_leaves_no_checkpoint_and_a_writer_that_goes_on() {
     );
 }
 
+/// Appends blocks that write to 500 keys of the state, again and again.
+fn append_state(db: &mut Db, blocks: u64) -> Result<(), Error> {
+    for _ in 0..blocks {
+        let number = db.view().blocks().map_or(0, |(_, last)| last + 1);
+        let mut batch = StateBatch::new(TxNum(db.head().leaf_count));
+        for i in 0..400 {
+            let key = keccak256(((number * 37 + i * 3) % 500).to_be_bytes());
+            let value = vec![number.to_le_bytes()[0]; 20 + (i as usize % 40)];
+            batch.writes.push((key, Some(value)));
+        }
+        batch.sort();
+        let (leaves, batches) = (leaves(0, number, 300), [batch]);
+        db.append(&Block::new(number, &leaves).with_batches(&batches))?;
+    }
+    Ok(())
+}
+
+/// A database with a sealed state log, closed: one that began empty and was pruned, or one that
+/// began with a snapshot of what was live.
+fn state_disk(live: bool) -> SimDisk {
+    let sim = SimDisk::new();
+    let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+    let source = if live { "/source" } else { DIR };
+    let (dir, rule) = (Path::new(source), Compaction::new(1));
+    let mut db =
+        Db::create_compacting(Arc::clone(&disk), dir, identity(), rule, options()).unwrap();
+    append_state(&mut db, 16).unwrap();
+    if live {
+        let (out, what) = (Path::new("/out"), StateExport::Live);
+        let export = ExportOptions::default().with_state(what);
+        let exported = db.export_snapshot_on(&*disk, out, &export).unwrap();
+        db.close().unwrap();
+        let names = exported.files.iter().map(|entry| entry.name.to_string());
+        let files: Vec<_> = names.map(|name| out.join(name)).collect();
+        let import = ImportOptions::default().with_open(options());
+        let (dir, head) = (Path::new(DIR), &exported.head);
+        db = Db::import_snapshot_on(Arc::clone(&disk), dir, &files, head, import).unwrap();
+        append_state(&mut db, 8).unwrap();
+    } else {
+        db.prune_to(14).unwrap();
+        assert!(db.pruned_entry_count() > 0);
+    }
+    db.close().unwrap();
+    let kept = sim.power_loss(Fate::Kept);
+    let has = |ending| {
+        let files = kept.files().into_iter();
+        let mut ours = files.filter(|path| path.starts_with(DIR) || path.starts_with("db"));
+        ours.any(|path| path.extension().is_some_and(|found| found == ending))
+    };
+    assert!(has("qme") && has("qmk") && has(if live { "qml" } else { "qmx" }));
+    kept
+}
+
+fn verify_state(db: &Db) {
+    verify(db);
+    let (view, head) = (db.view(), db.head());
+    for number in [0u64, 77, 499, 10_000] {
+        let key = keccak256(number.to_be_bytes());
+        let found = view.get(&key).unwrap().is_some();
+        assert_eq!(found, number < 500);
+        let proof = view.prove_state(&key, None).unwrap();
+        assert_eq!(proof.verify(&head, &key, None).unwrap().is_some(), found);
+    }
+    assert_eq!(view.get(&B256::repeat_byte(1)).unwrap(), None);
+}
+
+#[test]
+fn a_state_log_has_checkpoints_whatever_it_began_with() {
+    for live in [false, true] {
+        let disk: Arc<dyn Disk> = Arc::new(state_disk(live));
+        let mut db = open(&disk, DIR);
+        let head = db.checkpoint(TARGET).unwrap();
+        assert_eq!(head, db.head());
+        let mut copy = open(&disk, TARGET);
+        verify_state(&copy);
+        append_state(&mut db, 8).unwrap();
+        append_state(&mut copy, 8).unwrap();
+        verify_state(&copy);
+        assert_eq!(db.head(), copy.head());
+    }
+}
+
+#[test]
+fn a_crash_at_any_step_of_a_checkpoint_of_a_state_log_is_not_in_the_way_of_the_next() {
+    for live in [false, true] {
+        let base = state_disk(live);
+        let start = || {
+            let sim = base.power_loss(Fate::Kept);
+            let db = open(&(Arc::new(sim.clone()) as Arc<dyn Disk>), DIR);
+            (sim, db)
+        };
+        let (sim, mut db) = start();
+        let before = sim.steps();
+        let expected = db.checkpoint(TARGET).unwrap();
+        let after = sim.steps();
+        let mut left = 0;
+        for step in before..after {
+            let what = format!("{live} step {step}");
+            // An error that leaves the writer as it is.
+            let (sim, mut db) = start();
+            sim.fail_at(step);
+            if db.checkpoint(TARGET).is_err() {
+                assert!(!is_there(&sim, UNFINISHED), "{what}");
+                drop(db);
+                let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+                if !is_there(&sim, TARGET) {
+                    open(&disk, DIR).checkpoint(TARGET).unwrap();
+                }
+                assert_eq!(open(&disk, TARGET).head(), expected, "{what}");
+            }
+            for fate in Fate::ALL {
+                let (sim, mut db) = start();
+                sim.crash_at(step, fate);
+                db.checkpoint(TARGET).unwrap_err();
+                drop(db);
+                let found = sim.after_crash();
+                let disk: Arc<dyn Disk> = Arc::new(found.clone());
+                left += usize::from(is_there(&found, UNFINISHED));
+                if !is_there(&found, TARGET) {
+                    let again = open(&disk, DIR).checkpoint(TARGET);
+                    assert_eq!(again.unwrap(), expected, "{what} {fate:?}");
+                }
+                assert!(!is_there(&found, UNFINISHED), "{what} {fate:?}");
+                let lost: Arc<dyn Disk> = Arc::new(found.power_loss(Fate::Lost));
+                verify_state(&open(&lost, TARGET));
+            }
+        }
+        assert!(left >= 20, "{left}");
+    }
+}
+
 /// Room for so many bytes.
 #[derive(Debug)]
 struct Room(AtomicU64);
@@ -370,12 +504,78 @@ fn what_is_there_is_never_touched() {
         .unwrap();
     let refused = db.checkpoint(TARGET).unwrap_err();
     assert!(
-        matches!(refused, Error::Checkpoint(CheckpointError::Lock(_))),
+        matches!(refused, Error::Checkpoint(CheckpointError::Busy { .. })),
         "{refused}"
+    );
+    assert_eq!(
+        refused.to_string(),
+        "/backup/of/db: another checkpoint is being made to this place; \
+         wait until it is done, or name another folder"
     );
     drop(lock);
     db.checkpoint(TARGET).unwrap();
     append(&mut db, 1, 10).unwrap();
+}
+
+/// Paths were compared as text: a checkpoint could be made in its own database.
+#[cfg(unix)]
+#[test]
+fn no_checkpoint_is_made_in_its_own_database_however_it_is_named() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    // So that the database itself is found under two names.
+    let root = folder.path().join("real");
+    fs::create_dir(&root).unwrap();
+    symlink(&root, folder.path().join("root")).unwrap();
+    let place = |path: &str| folder.path().join(path);
+    let real: Arc<dyn Disk> = Arc::new(RealDisk);
+    let mut db = fill(&real, place("real/db").to_str().unwrap()).unwrap();
+    symlink(place("real/db"), place("link")).unwrap();
+    symlink(place("real/db/segments"), place("segments")).unwrap();
+    db.sync().unwrap();
+    let files = |dir: &str| {
+        let files = ["", "journal", "segments"].map(|sub| place(dir).join(sub));
+        let names = files.iter().flat_map(|sub| fs::read_dir(sub).unwrap());
+        let mut names: Vec<_> = names.map(|entry| entry.unwrap().path()).collect();
+        names.sort();
+        names
+    };
+    let before = files("real/db");
+    for target in [
+        "real/db/copy",
+        "real/db/journal/copy",
+        "real/../real/db/copy",
+        "real/./db/nowhere/../copy",
+        "nowhere/../real/db/copy",
+        "root/db/copy",
+        "root/db/copy/",
+        "link/copy",
+        "link/journal/deep/copy",
+        "segments/copy",
+        "segments/../copy",
+        "segments/..",
+    ] {
+        let refused = db.checkpoint(place(target)).unwrap_err();
+        let is_refused = matches!(refused, Error::Checkpoint(CheckpointError::Target { .. }));
+        assert!(is_refused, "{target}: {refused}");
+        assert_eq!(files("real/db"), before, "{target}");
+    }
+    assert!(!place("nowhere").exists());
+    // Nor is a database taken for what a crash left of its own checkpoint.
+    drop(db);
+    fs::create_dir(place("real/made")).unwrap();
+    fs::rename(place("real/db"), place("real/made/db.unfinished")).unwrap();
+    let mut db = Db::open_read_only(place("root/made/db.unfinished")).unwrap();
+    let refused = db.checkpoint(place("real/made/db")).unwrap_err();
+    let is_refused = matches!(refused, Error::Checkpoint(CheckpointError::Target { .. }));
+    assert!(is_refused, "{refused}");
+    assert_eq!(files("real/made/db.unfinished").len(), before.len());
+    // Beside it is a good place.
+    for target in ["real/../copy", "root/made/copy/", "new/folder/copy/."] {
+        let head = db.checkpoint(place(target)).unwrap();
+        let copy = place(target.trim_end_matches("/."));
+        assert_eq!(Db::open_read_only(copy).unwrap().head(), head, "{target}");
+    }
 }
 
 #[test]

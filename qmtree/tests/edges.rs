@@ -32,6 +32,23 @@ fn create() -> (Arc<dyn Disk>, Db) {
     (disk, db)
 }
 
+#[test]
+fn a_check_counts_every_leaf_once() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    let (_, mut db) = create();
+    for (number, count) in [3000, 2500, 0, 4000, 2100, 1, 77].into_iter().enumerate() {
+        let number = number as u64;
+        db.append_block(number, &leaves(0, number, count)).unwrap();
+        let done = AtomicU64::new(5);
+        db.check_with(&done).unwrap();
+        assert_eq!(done.into_inner() - 5, db.head().leaf_count);
+    }
+    assert!(db.prune_to(4).unwrap() > 0 && db.sealed_leaf_count() < db.head().leaf_count);
+    let done = AtomicU64::new(0);
+    db.check_with(&done).unwrap();
+    assert_eq!(done.load(Ordering::Relaxed), db.head().leaf_count);
+}
+
 /// Proves some leaves, from the first that is not pruned.
 fn verify(view: &View) {
     let (head, from) = (view.head(), first_readable(view));

@@ -195,13 +195,35 @@ fn where_there_is_no_database_none_is_opened_or_made() {
             Db::open_read_only(place).unwrap_err(),
         ];
         for refused in refused {
-            assert!(matches!(refused, Error::Header(HeaderError::Io { .. })));
-            let path = place.join("qmtree.db");
-            let message = format!("{}: cannot read the database header", path.display());
-            assert_eq!(refused.to_string(), message);
+            let is_named = matches!(refused, Error::Header(HeaderError::NoDatabase { .. }));
+            assert!(is_named, "{refused:?}");
+            let message = format!("{}: no database here: ", place.display());
+            assert!(refused.to_string().starts_with(&message), "{refused}");
         }
     }
     assert_eq!(files(folder.path()).len(), 1);
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_segment_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("db");
+    let mut db = Db::create(&dir, identity(), options()).unwrap();
+    for _ in 0..6 {
+        append(&mut db, 0, 1500).unwrap();
+    }
+    db.close().unwrap();
+    let segment = dir.join("segments/0000000000000000-0000000000000001.qms");
+    fs::remove_file(&segment).unwrap();
+    fs::create_dir(&segment).unwrap();
+    let refused = Db::open(&dir, options()).unwrap_err();
+    let message = format!("{}: cannot map", segment.display());
+    assert_eq!(refused.to_string(), message);
+    let source = std::error::Error::source(&refused).unwrap().to_string();
+    assert_eq!(
+        source,
+        "not a file; move it away, and restore the file from a copy"
+    );
 }
 
 /// A disk that nothing can be written to.

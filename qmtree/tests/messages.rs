@@ -217,4 +217,30 @@ fn leaves_that_are_pruned() {
         text!(db.view().leaf(TxNum(7)), Error::Segment(_)),
         "/db/segments/0000000000000000-0000000000000001.qmp: leaf 7 is pruned, as are all before 2048"
     );
+    // Of several pruned segments each names the first leaf that there is.
+    append(&mut db, &[2048 * 3, 1, 1, 1]);
+    assert_eq!(db.prune_to(db.head().block_number).unwrap(), 3);
+    let (view, at) = (db.view(), At::Head);
+    for (segment, leaf) in [(0, 7), (1, 2048), (1, 4095)] {
+        let text = format!(
+            "/db/segments/{segment:016x}-0000000000000001.qmp: leaf {leaf} is pruned, as are all before 8192"
+        );
+        let (i, two) = (TxNum(leaf), [TxNum(leaf), TxNum(8192)]);
+        for refused in [
+            view.leaf(i).map(drop),
+            view.leaf_hash(i).map(drop),
+            view.prove_inclusion(i, at).map(drop),
+            view.witness(i, at).map(drop),
+            view.prove_range(i..TxNum(8200), at).map(drop),
+            view.range_witness(i..TxNum(8200), at).map(drop),
+            view.prove_multi(&two, at).map(drop),
+            view.prove_many(&two, at).map(drop),
+            view.leaves(i..TxNum(8200))
+                .try_for_each(|leaf| leaf.map(drop)),
+        ] {
+            assert_eq!(text!(refused, Error::Segment(_)), text);
+        }
+    }
+    view.leaf(TxNum(8192)).unwrap();
+    view.prove_range(TxNum(8192)..TxNum(8200), at).unwrap();
 }

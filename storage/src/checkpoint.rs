@@ -13,13 +13,14 @@
 
 use crate::database::{
     DATABASE_FILE, DatabaseLock, JOURNAL_FOLDER, LOCK_FILE, LockError, SEGMENTS_FOLDER,
-    lock_database,
+    has_sealed_ending, lock_database,
 };
 use crate::durable;
 use crate::io::Disk;
-use std::ffi::OsStr;
+use crate::journal::has_journal_ending;
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Why a checkpoint was not made.
 #[non_exhaustive]
@@ -41,8 +42,17 @@ pub enum CheckpointError {
         path: PathBuf,
     },
     /// Another checkpoint is being made to the same target.
+    #[error(
+        "{path}: another checkpoint is being made to this place; \
+         wait until it is done, or name another folder"
+    )]
+    Busy {
+        /// The target.
+        path: PathBuf,
+    },
+    /// The lock of the folder in which the checkpoint is made was not to be had.
     #[error(transparent)]
-    Lock(#[from] LockError),
+    Lock(LockError),
     /// The operating system refused.
     #[error("{path}: cannot {action}")]
     Io {
@@ -87,9 +97,9 @@ pub fn write_checkpoint<E: From<CheckpointError>>(
     target: &Path,
     verify: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<(), E> {
-    check_target(disk, dir, target)?;
+    let target = &check_target(disk, dir, target)?;
     let unfinished = Unfinished::prepare(disk, target)?;
-    let made = check_target(disk, dir, target).and_then(|()| fill(disk, dir, &unfinished.folder));
+    let made = check_target(disk, dir, target).and_then(|_| fill(disk, dir, &unfinished.folder));
     let made = made.map_err(E::from);
     let verified = made.and_then(|()| verify(&unfinished.folder));
     verified
@@ -100,12 +110,49 @@ pub fn write_checkpoint<E: From<CheckpointError>>(
         })
 }
 
-fn check_target(disk: &dyn Disk, dir: &Path, target: &Path) -> Result<(), CheckpointError> {
-    if target.file_name().is_none() || disk.exists(target) || target.starts_with(dir) {
-        let path = target.to_path_buf();
-        return Err(CheckpointError::Target { path });
+/// The target without `/` or `/.` at its end, if a checkpoint may be made there: nothing of that name
+/// is there, and neither it nor the folder in which it is made lies in the database, or has it inside.
+fn check_target(disk: &dyn Disk, dir: &Path, target: &Path) -> Result<PathBuf, CheckpointError> {
+    let refused = || CheckpointError::Target {
+        path: target.to_path_buf(),
+    };
+    let named = target.with_file_name(target.file_name().ok_or_else(refused)?);
+    let dir = resolved(disk, dir);
+    let is_of_dir = |path: &Path| {
+        let path = resolved(disk, path);
+        path.starts_with(&dir) || dir.starts_with(&path)
+    };
+    if disk.exists(&named) || is_of_dir(&named) || is_of_dir(&unfinished(&named)) {
+        return Err(refused());
     }
-    Ok(())
+    Ok(named)
+}
+
+/// The folder in which a checkpoint is made.
+fn unfinished(target: &Path) -> PathBuf {
+    let mut folder = target.as_os_str().to_owned();
+    folder.push(".unfinished");
+    folder.into()
+}
+
+/// A path by which places can be compared: without symbolic links, `.` and `..`. What does not exist
+/// is not resolved by the system, and need not be: it has no links.
+fn resolved(disk: &dyn Disk, path: &Path) -> PathBuf {
+    let path = disk.native_path(path).unwrap_or_else(|| path.to_path_buf());
+    let existing = path.ancestors().find_map(|ancestor| {
+        let is_here = ancestor.as_os_str().is_empty();
+        let native = disk.native_path(if is_here { Path::new(".") } else { ancestor })?;
+        Some((fs::canonicalize(native).ok()?, ancestor))
+    });
+    let (mut resolved, ancestor) = existing.unwrap_or((PathBuf::new(), Path::new("")));
+    for part in path.strip_prefix(ancestor).unwrap_or(&path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(resolved.pop()),
+            part => resolved.push(part),
+        }
+    }
+    resolved
 }
 
 /// Links and copies all files, durably. The header comes last: where it is, there is a database.
@@ -122,7 +169,7 @@ fn fill(disk: &dyn Disk, dir: &Path, to: &Path) -> Result<(), CheckpointError> {
     let ([old_segments, old_journal], [segments, journal]) = (&old, &new);
     let held = hold_journal(disk, old_journal, journal)?;
     for name in list(disk, old_segments)? {
-        if has_ending(&name, &["qms", "qmp", "qmr", "qme", "qmx", "qmk"]) {
+        if has_sealed_ending(&name) {
             link(disk, &old_segments.join(name), segments)?;
         }
     }
@@ -160,15 +207,15 @@ fn hold_journal(disk: &dyn Disk, from: &Path, to: &Path) -> Result<Vec<PathBuf>,
 /// The journal files in a folder, oldest first. Names are not judged here: recovery does that.
 fn journal_files(disk: &dyn Disk, folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
     let mut names = list(disk, folder)?;
-    names.retain(|name| has_ending(name, &["qmj"]));
+    names.retain(|name| has_journal_ending(name));
     // All names have 16 digits, so their order is that of the numbers.
     names.sort();
     Ok(names.iter().map(|name| folder.join(name)).collect())
 }
 
-fn has_ending(name: &Path, endings: &[&str]) -> bool {
-    let known = |ending: &OsStr| endings.iter().any(|known| ending == *known);
-    name.extension().is_some_and(known)
+/// True if a checkpoint may hold a file of this name, or have been making it.
+fn is_ours(name: &Path) -> bool {
+    has_sealed_ending(name) || has_journal_ending(name) || durable::is_temporary(name)
 }
 
 fn place_in(folder: &Path, path: &Path) -> PathBuf {
@@ -196,14 +243,17 @@ struct Unfinished<'a> {
 impl<'a> Unfinished<'a> {
     /// Makes the folder, or empties the one that a crash left.
     fn prepare(disk: &'a dyn Disk, target: &Path) -> Result<Self, CheckpointError> {
-        let mut folder = target.as_os_str().to_owned();
-        folder.push(".unfinished");
-        let folder = PathBuf::from(folder);
+        let folder = unfinished(target);
         let made = durable::create_folder(disk, &folder);
         let made = made.map_err(CheckpointError::io(&folder, "create"));
         let lock = made.and_then(|()| {
             check_names(disk, &folder)?;
-            Ok(lock_database(disk, &folder)?)
+            lock_database(disk, &folder).map_err(|error| match error {
+                LockError::Held { .. } => CheckpointError::Busy {
+                    path: target.to_path_buf(),
+                },
+                error => CheckpointError::Lock(error),
+            })
         });
         let lock = lock.inspect_err(|_| {
             // Does nothing where there is something in it.
@@ -228,7 +278,7 @@ impl<'a> Unfinished<'a> {
             }
             for name in list(disk, &folder)? {
                 let path = folder.join(&name);
-                if !has_ending(&name, &["qms", "qmp", "qmr", "qme", "qmj"]) {
+                if !is_ours(&name) {
                     return Err(CheckpointError::InTheWay { path });
                 }
                 disk.remove(&path)

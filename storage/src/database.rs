@@ -1,12 +1,12 @@
 //! The folder of a database: its header, its lock, the names in it (docs/FORMAT.md, section 5).
 
 use crate::durable;
-use crate::entries::is_entry_file;
+use crate::entries::{has_entry_ending, is_entry_file};
 use crate::header::{FIELDS_AT, HeaderError, HeaderKind};
 use crate::identity::Identity;
 use crate::io::Disk;
 use crate::journal::is_journal_file;
-use crate::segment::is_segment;
+use crate::segment::{has_segment_ending, is_segment};
 use qmtree_proofs::state::Compaction;
 use std::fmt::Debug;
 use std::io;
@@ -33,6 +33,12 @@ const HEADER: HeaderKind<HEADER_LEN> = HeaderKind {
 pub(crate) fn is_name_of_ours(name: &Path) -> bool {
     let is_entry_file = is_entry_file(name);
     name == Path::new(DATABASE_FILE) || is_journal_file(name) || is_segment(name) || is_entry_file
+}
+
+/// True if a file in the folder of the segments ends as those of the engine do. Which endings
+/// there are is said where the files are written, and nowhere else.
+pub(crate) fn has_sealed_ending(name: &Path) -> bool {
+    has_segment_ending(name) || has_entry_ending(name)
 }
 
 /// Makes the header of a new database in the folder `dir`, which must exist; durable on return.
@@ -73,8 +79,8 @@ pub fn write_database_header_with(
 /// Reads the header of the database in the folder `dir`.
 ///
 /// # Errors
-/// [`HeaderError::Io`] if it cannot be read (of the kind [`io::ErrorKind::NotFound`] if there is
-/// none), another one if it is not whole, or not of this release.
+/// [`HeaderError::NoDatabase`] if there is none; [`HeaderError::Io`] if it cannot be read; another
+/// one if it is not whole, or not of this release.
 pub fn read_database_header(disk: &dyn Disk, dir: &Path) -> Result<Identity, HeaderError> {
     Ok(read_database_rules(disk, dir)?.0)
 }
@@ -88,8 +94,13 @@ pub fn read_database_rules(
     dir: &Path,
 ) -> Result<(Identity, Compaction), HeaderError> {
     let path = dir.join(DATABASE_FILE);
-    let bytes = match disk.read(&path) {
+    // One byte more, to see whether there is more.
+    let bytes = match disk.read_start(&path, HEADER_LEN + 1) {
         Ok(bytes) => bytes,
+        Err(source) if is_absence(&source) => {
+            let path = dir.to_path_buf();
+            return Err(HeaderError::NoDatabase { path });
+        }
         Err(source) => {
             return Err(HeaderError::Io {
                 path,
@@ -114,6 +125,12 @@ pub fn read_database_rules(
         });
     }
     Ok((identity, compaction))
+}
+
+/// True if there is no such file, or no folder in which it could be.
+fn is_absence(error: &io::Error) -> bool {
+    let kind = error.kind();
+    kind == io::ErrorKind::NotFound || kind == io::ErrorKind::NotADirectory
 }
 
 /// The right to write to a database, held until it is dropped.
@@ -252,7 +269,12 @@ mod tests {
     fn messages_say_what_is_wrong_and_how_to_mend_it() {
         let flipped = disk_with_header();
         flipped.flip(&file(), 100, 1);
-        assert!(matches!(error(&flipped), HeaderError::Checksum { .. }));
+        let text = error(&flipped).to_string();
+        assert!(
+            text.starts_with("db/qmtree.db: header checksum at byte 124 is "),
+            "{text}"
+        );
+        assert!(text.ends_with("; restore the file from a backup"), "{text}");
         let cases = [
             (
                 patched(0, b"qmtree"),
@@ -288,10 +310,23 @@ mod tests {
             };
             assert_eq!(source, expected);
         }
-        let HeaderError::Io { source, .. } = error(&SimDisk::new()) else {
-            panic!("no file")
-        };
-        assert_eq!(source.kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            error(&SimDisk::new()).to_string(),
+            "db: no database here: there is no qmtree.db in it; make a database with `qm init` or \
+             Db::create, or name the folder that has one"
+        );
+        let longer = disk_with_header();
+        let bytes = longer.content(&file()).unwrap();
+        longer.set_content(&file(), [&bytes[..], &[0; 100]].concat());
+        assert_eq!(
+            error(&longer).to_string(),
+            "db/qmtree.db: more than the 128 bytes of its header; restore the file from a backup"
+        );
+        longer.set_content(&file(), bytes[..127].to_vec());
+        assert_eq!(
+            error(&longer).to_string(),
+            "db/qmtree.db: 127 bytes, where the header alone has 128; restore the file from a backup"
+        );
     }
 
     #[test]

@@ -13,14 +13,21 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum HeaderError {
-    /// The file is shorter than its header.
+    /// There is no database header, so no database.
     #[error(
-        "{path}: {found} bytes, where the header alone has {needed}; restore the file from a backup"
+        "{path}: no database here: there is no qmtree.db in it; make a database with `qm init` or \
+         Db::create, or name the folder that has one"
     )]
+    NoDatabase {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The file is shorter than its header, or longer although it has nothing else.
+    #[error("{path}: {}; restore the file from a backup", length(*.found, *.needed))]
     Length {
         /// The file.
         path: PathBuf,
-        /// Its length in bytes.
+        /// Its length in bytes; of a file that is longer than its header, as much as was read.
         found: usize,
         /// Bytes of a header.
         needed: usize,
@@ -51,12 +58,14 @@ pub enum HeaderError {
     },
     /// The header was changed after it was written.
     #[error(
-        "{path}: header checksum {stored:08x}, computed {computed:08x}; \
-             restore the file from a backup"
+        "{path}: header checksum at byte {offset} is {stored:08x}, computed {computed:08x} of the \
+             bytes before it; restore the file from a backup"
     )]
     Checksum {
         /// The file.
         path: PathBuf,
+        /// Where the checksum is.
+        offset: usize,
         /// The checksum in the file.
         stored: u32,
         /// The checksum of what the file holds.
@@ -101,6 +110,14 @@ pub enum HeaderError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+fn length(found: usize, needed: usize) -> String {
+    if found > needed {
+        format!("more than the {needed} bytes of its header")
+    } else {
+        format!("{found} bytes, where the header alone has {needed}")
+    }
 }
 
 /// Where the fields of the kind begin.
@@ -169,6 +186,7 @@ impl<const LEN: usize> HeaderKind<LEN> {
         if stored != computed {
             return Err(HeaderError::Checksum {
                 path: path(),
+                offset: covered.len(),
                 stored,
                 computed,
             });

@@ -45,6 +45,16 @@ pub trait Disk: Debug + Send + Sync {
     /// The operating system's.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
+    /// The content of a file, or its first `len` bytes if it is longer.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn read_start(&self, path: &Path, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = self.read(path)?;
+        bytes.truncate(len);
+        Ok(bytes)
+    }
+
     /// Maps a sealed file, one that is never written, shortened or renamed over.
     ///
     /// # Errors

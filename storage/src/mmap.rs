@@ -14,7 +14,13 @@ use std::sync::Arc;
 /// Maps a sealed file read-only.
 pub(crate) fn map(path: &Path) -> io::Result<Mapped> {
     let file = File::open(path)?;
-    if file.metadata()?.len() == 0 {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        // Where a system can open a folder, it says of mapping it that there is no such device.
+        let what = "not a file; move it away, and restore the file from a copy";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    if metadata.len() == 0 {
         // An empty map is an error on some systems, and there is nothing to map.
         return Ok(Mapped::from(Vec::new()));
     }

@@ -8,7 +8,7 @@ use crate::mmap;
 use plain::RealFile;
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// The operating system's files.
@@ -41,6 +41,12 @@ impl Disk for RealDisk {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path)
+    }
+
+    fn read_start(&self, path: &Path, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(len as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn map(&self, path: &Path) -> io::Result<Mapped> {
@@ -198,6 +204,8 @@ mod tests {
         drop(file);
         RealDisk.open_append(&path).unwrap().append(b"!").unwrap();
         assert_eq!(RealDisk.read(&path).unwrap(), b"onet!");
+        assert_eq!(RealDisk.read_start(&path, 3).unwrap(), b"one");
+        assert_eq!(RealDisk.read_start(&path, 9).unwrap(), b"onet!");
         assert_eq!(RealDisk.list(dir.path()).unwrap(), [PathBuf::from("a")]);
     }
 

@@ -244,7 +244,17 @@ fn names_that_do_not_fit_are_refused_and_other_files_passed_over() {
         journal.disk.remove(&path).unwrap();
     }
     journal.disk.set_content(&file(7), bytes);
-    assert!(matches!(read(&journal.disk), Err(JournalError::Name { path }) if path == file(7)));
+    let Err(error) = read(&journal.disk) else {
+        panic!("a file under another name was read")
+    };
+    assert!(
+        matches!(&error, JournalError::Renamed { path, .. } if *path == file(7)),
+        "{error}"
+    );
+    let text = error.to_string();
+    let first = text.rsplit_once("its name, ").unwrap().1;
+    let is_there = journal.disk.content(&folder().join(first)).is_some();
+    assert!(is_there && !file(7).ends_with(first), "{text}");
 }
 
 #[test]

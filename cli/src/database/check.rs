@@ -28,7 +28,7 @@ impl Check {
             unit: Unit::Leaves,
             total: Some(head.leaf_count),
         });
-        let checked = db.check();
+        let checked = db.check_with(&progress.counter());
         drop(progress);
         checked.map_err(self.source.failed())?;
         if self.json {

@@ -1,8 +1,8 @@
 //! `qm consistency`: an older log is a prefix of a newer one.
 
-use super::prove::write_proof;
 use super::{Source, at};
 use crate::error::CliError;
+use crate::files::write_proof;
 use crate::output::say;
 use clap::Args;
 use qmtree_proofs::Proof;

@@ -2,11 +2,12 @@
 
 use super::{Source, at};
 use crate::error::CliError;
-use crate::files::write;
+use crate::files::write_proof;
 use crate::output::say;
+use crate::progress::Progress;
 use clap::Args;
 use qmtree_proofs::{Proof, TxNum};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Prove leaves: write a witness that `qm verify` checks against a head
 ///
@@ -26,7 +27,7 @@ pub(crate) struct Prove {
     /// Write JSON instead of the binary form.
     #[arg(long)]
     json: bool,
-    /// The file to write.
+    /// The file to write; not -.
     #[arg(short, long, value_name = "PROOF")]
     output: PathBuf,
     /// Transaction number of the leaf, or of the first one.
@@ -38,6 +39,7 @@ impl Prove {
     pub(crate) fn run(&self) -> Result<(), CliError> {
         let view = self.source.open()?.view();
         let (from, at) = (TxNum(self.tx_num), at(self.at_block));
+        let progress = Progress::working("prove");
         let proof = match self.to {
             None => view.witness(from, at).map(Proof::Witness),
             Some(to) => view
@@ -46,17 +48,7 @@ impl Prove {
         };
         let proof = proof.map_err(self.source.failed())?;
         let bytes = write_proof(&self.output, &proof, self.json)?;
+        drop(progress);
         say(format_args!("{}: {bytes} bytes", self.output.display()))
     }
-}
-
-/// Writes a proof; returns its size.
-pub(super) fn write_proof(path: &Path, proof: &Proof, json: bool) -> Result<usize, CliError> {
-    let bytes = if json {
-        serde_json::to_vec(proof).expect("a proof has a JSON form")
-    } else {
-        proof.to_bytes()
-    };
-    write(path, &bytes)?;
-    Ok(bytes.len())
 }

@@ -3,6 +3,7 @@
 use super::Folder;
 use crate::error::CliError;
 use crate::output::say;
+use crate::progress::Progress;
 use clap::Args;
 use qmtree::Options;
 
@@ -26,8 +27,10 @@ pub(crate) struct Prune {
 impl Prune {
     pub(crate) fn run(&self) -> Result<(), CliError> {
         let mut db = self.folder.open(Options::default())?;
+        let progress = Progress::working("prune");
         let pruned = db.prune_to(self.block).map_err(self.folder.failed())?;
         db.close().map_err(self.folder.failed())?;
+        drop(progress);
         if self.json {
             return say(serde_json::json!({ "prunedSegments": pruned }));
         }

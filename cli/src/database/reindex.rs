@@ -3,6 +3,7 @@
 use super::Folder;
 use crate::error::CliError;
 use crate::output::say;
+use crate::progress::Progress;
 use clap::{Args, Subcommand};
 use qmtree::{Options, TxIndex};
 
@@ -46,10 +47,12 @@ struct Reindex {
 impl Reindex {
     fn run(&self) -> Result<(), CliError> {
         let mut db = self.folder.open(Options::default())?;
+        let progress = Progress::working("reindex");
         db.reindex().map_err(self.folder.failed())?;
         let leaves = db.tx_index().leaf_count;
         let (_, keys) = db.view().key_counts();
         db.close().map_err(self.folder.failed())?;
+        drop(progress);
         if self.json {
             let on_disk = TxIndex::HAS_DISK;
             return say(serde_json::json!({

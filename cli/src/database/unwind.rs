@@ -3,6 +3,7 @@
 use super::Folder;
 use crate::error::CliError;
 use crate::output::{json, say};
+use crate::progress::Progress;
 use clap::Args;
 use qmtree::Options;
 
@@ -22,8 +23,10 @@ pub(crate) struct Unwind {
 impl Unwind {
     pub(crate) fn run(&self) -> Result<(), CliError> {
         let mut db = self.folder.open(Options::default())?;
+        let progress = Progress::working("unwind");
         let head = db.unwind_to(self.block).map_err(self.folder.failed())?;
         db.close().map_err(self.folder.failed())?;
+        drop(progress);
         if self.json {
             return json(&head);
         }

@@ -23,6 +23,9 @@ const WRITE_BACK_LEN: u64 = 4 << 20;
 /// shorter file gets none.
 const MIN_RESERVE_LEN: u64 = 1 << 20;
 const MAX_RESERVE_LEN: u64 = 16 << 20;
+/// Room on the disk below which no zeros are kept: what else is written, segments above all, needs
+/// it more.
+const MIN_ROOM_LEN: u64 = 256 << 20;
 
 const BLOCK: u64 = BLOCK_LEN as u64;
 
@@ -62,6 +65,8 @@ pub(crate) struct LogFile {
     reserving: Option<(u64, JoinHandle<io::Result<()>>)>,
     /// False after the disk refused zeros.
     may_reserve: bool,
+    /// [`MIN_ROOM_LEN`], but for tests.
+    min_room: u64,
     /// True after an error: then nobody knows what the file holds, and it is left as it is.
     failed: bool,
 }
@@ -97,6 +102,7 @@ impl LogFile {
             reserved: len,
             reserving: None,
             may_reserve: true,
+            min_room: MIN_ROOM_LEN,
             failed: false,
         })
     }
@@ -197,8 +203,26 @@ impl LogFile {
             match thread.join() {
                 Ok(Ok(())) => self.reserved += len,
                 // Where the disk is full, appending says so.
-                _ => self.may_reserve = false,
+                _ => {
+                    self.may_reserve = false;
+                    self.cut_zeros();
+                }
             }
+        }
+    }
+
+    /// True if the disk has so much room that nothing misses what zeros take.
+    fn has_room(&self) -> bool {
+        let room = rustix::fs::fstatvfs(&self.cached);
+        room.is_ok_and(|room| room.f_bavail.saturating_mul(room.f_frsize) >= self.min_room)
+    }
+
+    /// Cuts off what is there to be appended over, once no more of it is being written.
+    fn cut_zeros(&mut self) {
+        self.finish_reserving();
+        // Zeros do no harm, so neither does it if they stay.
+        if self.reserved > self.len && !self.failed && self.cached.set_len(self.len).is_ok() {
+            self.reserved = self.len;
         }
     }
 
@@ -224,7 +248,10 @@ impl DiskFile for LogFile {
             1..=FREQUENT_LEN => self.frequent_syncs.saturating_add(1),
             _ => 0,
         };
-        if self.is_synced_often() {
+        let has_zeros = self.reserved > self.len || self.reserving.is_some();
+        if (has_zeros || self.is_synced_often()) && !self.has_room() {
+            self.cut_zeros();
+        } else if self.is_synced_often() {
             self.reserve();
         }
         (self.len_at_sync, self.written_back) = (self.len, self.len);
@@ -249,11 +276,7 @@ impl DiskFile for LogFile {
 
 impl Drop for LogFile {
     fn drop(&mut self) {
-        self.finish_reserving();
-        if self.reserved > self.len && !self.failed {
-            // Zeros do no harm, so neither does it if they stay.
-            let _ = self.cached.set_len(self.len);
-        }
+        self.cut_zeros();
     }
 }
 
@@ -390,6 +413,46 @@ mod tests {
         assert!(log.direct.is_none() || (reserved >= 1 << 20 && appended_over));
         drop(log);
         assert_eq!(zeros_behind(&path, &bytes), 0);
+    }
+
+    #[test]
+    fn where_the_disk_gets_full_no_zeros_are_kept() {
+        let (_dir, path) = in_folder();
+        let mut log = LogFile::create_new(&path).unwrap();
+        log.min_room = 0;
+        let bytes = content(6 << 20);
+        let (mut before, mut after) = (0, 0);
+        for (number, piece) in bytes.chunks(100_000).enumerate() {
+            log.append(piece).unwrap();
+            let end = bytes.len().min((number + 1) * 100_000);
+            match number {
+                30 => {
+                    log.finish_reserving();
+                    before = zeros_behind(&path, &bytes[..end]);
+                    log.min_room = u64::MAX;
+                }
+                // Whether zeros are just being written or not.
+                40 => log.min_room = 0,
+                41 => log.min_room = u64::MAX,
+                _ => {}
+            }
+            log.sync().unwrap();
+            if log.min_room > 0 {
+                after += zeros_behind(&path, &bytes[..end]);
+            }
+        }
+        assert!(log.direct.is_none() || before >= 1 << 20, "{before}");
+        assert_eq!(after, 0);
+        // Room that the disk refused is not kept either.
+        log.reserved = log.len + 5 * BLOCK;
+        log.cached.set_len(log.reserved).unwrap();
+        log.reserving = Some((
+            BLOCK,
+            std::thread::spawn(|| Err(io::ErrorKind::StorageFull.into())),
+        ));
+        log.finish_reserving();
+        assert_eq!(zeros_behind(&path, &bytes), 0);
+        assert!(!log.may_reserve);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use qmtree_proofs::state::ActiveBits;
 use std::io;
 use std::path::{Path, PathBuf};
 
-const EXTENSION: &str = "qmk";
+pub(super) const EXTENSION: &str = "qmk";
 const HEADER_LEN: usize = 128;
 const TWIG_LEN: usize = 288;
 const ITEM_LEN: usize = 16;

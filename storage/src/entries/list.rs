@@ -1,6 +1,7 @@
 //! The folder is the manifest: which entry segments there are, and that none is missing.
 
 use super::error::EntrySegmentError;
+use super::keys::EXTENSION as KEYS_ENDING;
 use super::layout::Content;
 use super::reader::EntrySegment;
 use crate::identity::Identity;
@@ -69,15 +70,15 @@ fn content_of(name: &Path) -> Option<Content> {
         .find(|content| ending == content.extension())
 }
 
+/// True if this is the ending of a file of the state log: a segment, or the keys.
+pub(crate) fn has_entry_ending(name: &Path) -> bool {
+    content_of(name).is_some() || name.extension().is_some_and(|ending| ending == KEYS_ENDING)
+}
+
 /// True if this is how a file of the state log is named: a segment, or the keys.
 #[must_use]
 pub fn is_entry_file(name: &Path) -> bool {
-    let is_ours = |ending: &OsStr| {
-        ["qme", "qmx", "qml", "qmk"]
-            .iter()
-            .any(|known| ending == *known)
-    };
     let is_digits = |part: &str| part.len() == 16 && part.bytes().all(|b| b.is_ascii_hexdigit());
     let stem = name.file_stem().and_then(OsStr::to_str);
-    name.extension().is_some_and(is_ours) && stem.is_some_and(|stem| stem.split('-').all(is_digits))
+    has_entry_ending(name) && stem.is_some_and(|stem| stem.split('-').all(is_digits))
 }

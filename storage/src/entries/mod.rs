@@ -24,6 +24,7 @@ pub use error::EntrySegmentError;
 pub use keys::{
     KeyItem, KeyTwig, StateKeys, open_state_keys, remove_old_state_keys, write_state_keys,
 };
+pub(crate) use list::has_entry_ending;
 pub use list::{EntryListing, is_entry_file, list_entry_segments};
 pub use opening::{OpenedTwig, TwigOpening};
 pub use prune::prune_entry_segment;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// There is no journal file.
+    /// There is no journal file, or not even the folder for them.
     #[error("{folder}: no journal file; restore the folder from a backup")]
     Missing {
         /// The folder of the journal.
@@ -23,6 +23,14 @@ pub enum JournalError {
     Name {
         /// The file.
         path: PathBuf,
+    },
+    /// A journal file whose name says another number than its header.
+    #[error("{path}: begins with record {first_seq}; give it back its name, {first_seq:016x}.qmj")]
+    Renamed {
+        /// The file.
+        path: PathBuf,
+        /// Number of its first record, by its header.
+        first_seq: u64,
     },
     /// The header of a journal file cannot be read.
     #[error(transparent)]

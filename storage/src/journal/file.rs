@@ -6,6 +6,7 @@ use crate::io::Disk;
 use crate::journal::error::JournalError;
 use crate::journal::state::{JournalState, STATE_LEN};
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Bytes of a file before its first record.
@@ -95,12 +96,15 @@ pub(crate) fn path_of(folder: &Path, first_seq: u64) -> PathBuf {
 
 /// The journal files in a folder, oldest first. Other files are passed over.
 pub(crate) fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<(u64, PathBuf)>, JournalError> {
-    let names = disk
-        .list(folder)
-        .map_err(JournalError::io(folder, "list the journal files"))?;
+    let names = disk.list(folder).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => JournalError::Missing {
+            folder: folder.to_path_buf(),
+        },
+        _ => JournalError::io(folder, "list the journal files")(source),
+    })?;
     let mut files = Vec::new();
     for name in names {
-        if name.extension() == Some(OsStr::new(EXTENSION)) {
+        if has_journal_ending(&name) {
             let path = folder.join(&name);
             match first_seq_of(&name) {
                 Some(first_seq) => files.push((first_seq, path)),
@@ -110,6 +114,11 @@ pub(crate) fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<(u64, PathBuf)>
     }
     files.sort();
     Ok(files)
+}
+
+/// True if this is the ending of a journal file.
+pub(crate) fn has_journal_ending(name: &Path) -> bool {
+    name.extension() == Some(OsStr::new(EXTENSION))
 }
 
 /// True if this is the name of a journal file.

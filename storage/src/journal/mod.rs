@@ -23,7 +23,7 @@ mod writer;
 
 pub use error::{Damage, JournalError};
 pub use file::JournalFile;
-pub(crate) use file::is_journal_file;
+pub(crate) use file::{has_journal_ending, is_journal_file};
 pub use record::{EntryPart, JournalRecord, put_value};
 pub use recover::{Recovered, TornTail, recover};
 pub use state::{Contradiction, JournalState};

@@ -71,7 +71,8 @@ pub fn recover<E: From<JournalError>>(
             .map_err(JournalError::io(&path, "read the journal file"))?;
         let header = FileHeader::read(&path, &bytes, identity).map_err(JournalError::from)?;
         if header.first_seq != first_seq {
-            return Err(JournalError::Name { path }.into());
+            let first_seq = header.first_seq;
+            return Err(JournalError::Renamed { path, first_seq }.into());
         }
         let mut file = OpenFile::after(recovered.as_ref(), &path, header)?;
         while let Some((seq, record)) = file.next(&bytes)? {

@@ -33,10 +33,27 @@ impl Segment {
     /// # Errors
     /// The first thing that is wrong, by the order in the file.
     pub fn check(&self) -> Result<(), SegmentError> {
+        self.check_with(|| {})
+    }
+
+    /// [`check`](Self::check), calling `each_twig` after each twig; of a pruned segment once for each
+    /// when it is done.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_with(&self, mut each_twig: impl FnMut()) -> Result<(), SegmentError> {
         check_frame(&self.path, &self.map, self.header.identity)?;
         self.check_seams()?;
         let mut audit = Audit::new();
-        self.each_stored_twig(|twig| audit.check(twig))
+        self.each_stored_twig(|twig| {
+            audit.check(twig)?;
+            each_twig();
+            Ok(())
+        })?;
+        if self.is_pruned() {
+            (0..self.twig_count()).for_each(|_| each_twig());
+        }
+        Ok(())
     }
 
     /// Checks one twig as [`check`](Self::check) does all of them, so that threads can share a

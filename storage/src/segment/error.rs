@@ -127,8 +127,15 @@ pub enum SegmentError {
         path: PathBuf,
         /// The leaf, or the first one below the node that was asked for.
         tx_num: TxNum,
-        /// The leaf behind the segment's last: no leaf before it can be read here.
+        /// The first leaf that can be read. A segment that is asked alone names the one behind its
+        /// last; more may be pruned.
         earliest: TxNum,
+    },
+    /// The folder of the segments is not there. It is there from the beginning, empty if need be.
+    #[error("{path}: this folder is missing; restore it from a backup")]
+    MissingFolder {
+        /// The folder.
+        path: PathBuf,
     },
     /// Twigs are in no file.
     #[error("{path}: segments for twigs {from}..{to} are missing; restore them from a copy")]

@@ -7,6 +7,7 @@ use crate::durable::is_temporary;
 use crate::identity::Identity;
 use crate::io::Disk;
 use qmtree_proofs::{TwigId, TxNum};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The segments of a folder.
@@ -62,10 +63,13 @@ pub fn list(disk: &dyn Disk, folder: &Path, identity: Identity) -> Result<Listin
 /// The names of the segments that count, sorted by twig, and the orphans.
 fn names(disk: &dyn Disk, folder: &Path) -> Result<(Vec<SegmentName>, Vec<PathBuf>), SegmentError> {
     let (mut names, mut orphans) = (Vec::new(), Vec::new());
-    for name in disk
-        .list(folder)
-        .map_err(SegmentError::io(folder, "list"))?
-    {
+    let listed = disk.list(folder).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => SegmentError::MissingFolder {
+            path: folder.to_owned(),
+        },
+        _ => SegmentError::io(folder, "list")(source),
+    })?;
+    for name in listed {
         let path = folder.join(name.file_name().unwrap_or_default());
         match SegmentName::parse(&path) {
             Some(Some(name)) => names.push(name),

@@ -48,7 +48,7 @@ pub use error::{ContentsError, Part, SegmentError};
 pub use group::Group;
 pub use lanes::{AnchoredTwig, DerivedTwig, TwigLanes};
 pub use list::{Listing, list};
-pub(crate) use name::is_segment;
+pub(crate) use name::{has_segment_ending, is_segment};
 pub use reader::Segment;
 pub use sealable::SealableTwig;
 pub use twig::Twig;

@@ -74,6 +74,11 @@ impl SegmentName {
     }
 }
 
+/// True if this is the ending of a segment, whatever it holds of its twigs.
+pub(crate) fn has_segment_ending(name: &Path) -> bool {
+    name.extension().and_then(Content::from_ending).is_some()
+}
+
 /// True if this is the name of a segment, whole or pruned.
 pub(crate) fn is_segment(name: &Path) -> bool {
     matches!(SegmentName::parse(name), Some(Some(_)))

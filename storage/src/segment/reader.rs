@@ -301,17 +301,6 @@ impl Segment {
         }
     }
 
-    /// Says whether the leaf is there to be read and proved.
-    ///
-    /// # Errors
-    /// [`SegmentError::Pruned`] if it is not.
-    pub fn check_unpruned(&self, tx_num: TxNum) -> Result<(), SegmentError> {
-        if self.is_pruned() {
-            return Err(self.pruned(tx_num));
-        }
-        Ok(())
-    }
-
     pub(super) fn pruned(&self, tx_num: TxNum) -> SegmentError {
         SegmentError::Pruned {
             path: self.path.clone(),

@@ -2,8 +2,8 @@
 
 use super::key::parse_key;
 use crate::database::Source;
-use crate::database::prove::write_proof;
 use crate::error::CliError;
+use crate::files::write_proof;
 use crate::output::say;
 use alloy_primitives::B256;
 use clap::Args;
