@@ -394,6 +394,7 @@ mod tests {
     fn zeros_are_written_ahead_of_a_log_that_is_synced_often_and_cut_off() {
         let (_dir, path) = in_folder();
         let mut log = LogFile::create_new(&path).unwrap();
+        log.min_room = 0;
         let bytes = content(4 << 20);
         let (mut reserved, mut appended_over) = (0, false);
         for (number, piece) in bytes.chunks(100_000).enumerate() {
