@@ -85,7 +85,7 @@ fn files_of_the_state_log_are_byte_for_byte_the_oracles() {
         let made = Db::create_compacting(Arc::clone(&disk), dir, identity, rule, options(2));
         made.unwrap().close().unwrap();
         let mut numbers = 0..60;
-        for (twigs, until) in [(2, 4096), (1, 6144), (1 << 40, u64::MAX)] {
+        for (twigs, until) in [(2, 4096), (1, 6144), (1, u64::MAX)] {
             let mut db = Db::open_on(Arc::clone(&disk), dir, options(twigs)).unwrap();
             while db.head().entry_count < until
                 && let Some(number) = numbers.next()
