@@ -18,6 +18,7 @@ mod import_options;
 mod journal;
 mod kept;
 mod merge;
+mod output;
 mod plan;
 mod refusal;
 mod roots;
