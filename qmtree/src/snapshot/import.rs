@@ -17,7 +17,7 @@ use super::journal::write_journal;
 use super::plan::{Plan, advance, inside};
 use super::refusal::SnapshotRefusal;
 use super::set::SnapshotSet;
-use super::state::{ImportedState, StateFiles};
+use super::state::{Blocks, ImportedState, StateFiles};
 use crate::db::Db;
 use crate::error::Error;
 use crate::open::Opened;
@@ -81,6 +81,7 @@ impl Db {
             return Err(SnapshotRefusal::LeavesMissing { from, to }.into());
         }
         plan.check_blocks()?;
+        plan.check_listed()?;
         if disk.exists(&dir.join(DATABASE_FILE)) {
             return finish(disk, dir, trusted, options);
         }
@@ -90,7 +91,7 @@ impl Db {
         {
             let _lock = lock_database(&*opened.disk, dir)?;
             let kept = keep_whole(&opened, &plan, size)?;
-            let state = import_state(files, &opened, &plan, &options)?;
+            let state = import_state(files, &opened, &plan, &options, Blocks::All)?;
             write_segments(&opened, &plan, size, &kept, &options)?;
             write_journal(&opened, &plan, state.as_ref())?;
             write_header(&opened, state.as_ref())?;
@@ -137,9 +138,11 @@ pub(super) fn import_state(
     opened: &Opened,
     plan: &Plan,
     options: &ImportOptions,
+    blocks: Blocks,
 ) -> Result<Option<ImportedState>, Error> {
     let size = options.open.segment_twigs.max(1);
-    let import = |files: StateFiles<'_>| files.import(opened, plan, size, &options.progress);
+    let import =
+        |files: StateFiles<'_>| files.import(opened, plan, size, &options.progress, blocks);
     files.map(import).transpose()
 }
 
@@ -307,6 +310,7 @@ pub fn verify_snapshot_on(
         } = run;
         return Err(SnapshotRefusal::LeavesMissing { from, to }.into());
     }
+    plan.check_listed()?;
     if StateFiles::any(&plan) {
         verified_state(&plan, options)?;
     }

@@ -7,13 +7,14 @@
 //!          the entries behind them -> the blocks of the journal, whose state roots must come out
 //! ```
 
+mod ends;
 mod import;
 mod store;
 mod tail;
 mod twig;
 mod verify;
 
-pub(super) use import::ImportedState;
+pub(super) use import::{Blocks, ImportedState};
 pub(crate) use store::StateStore;
 pub(super) use tail::StateTail;
 
