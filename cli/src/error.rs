@@ -298,6 +298,9 @@ pub(crate) enum OptionError {
     /// Nothing that files could be compared with.
     #[error("nothing is trusted: give a head with --head, or a key with --key")]
     TrustMissing,
+    /// A signature covers the files of one manifest.
+    #[error("vouches for the files of one manifest; name its folder, and nothing beside it")]
+    OtherFiles,
     /// A manifest lies in a folder.
     #[error("is about the manifest of a folder; name the folder instead of its files")]
     FolderMissing,

@@ -170,6 +170,85 @@ fn a_key_stands_for_a_head() {
 }
 
 #[test]
+fn a_key_covers_listed_files_alone() {
+    let space = exported();
+    let made = space.ok(&["snapshot", "keygen", "--name", "n", "-o", "secret"]);
+    let key = made.out.trim();
+    let export = ["snapshot", "export", "--db", "db", "--out", "files"];
+    space.ok(&[&export[..], &["--sign", "secret"]].concat());
+    // The same leaves, in other blocks: they lead to the same root.
+    space.ok(&["init", "--db", "other"]);
+    let mut lines = String::new();
+    let ends = [0, 1000, 3000, 4500, 6000, 7500];
+    for (range, block) in ends.windows(2).zip(10..) {
+        lines.push_str(&block_line(block, range[0], range[1] - range[0]));
+    }
+    let append = ["append", "--db", "other", "-"];
+    space.run_with_input(&append, lines.as_bytes()).exits(0);
+    space.ok(&["snapshot", "export", "--db", "other", "--out", "forged"]);
+    let larger = "v1.0-qmtree-execution.0-2.seg";
+    space.write(
+        &format!("files/{larger}"),
+        &space.read(&format!("forged/{larger}")),
+    );
+    let says = space.ok(&["snapshot", "verify", "--key", key, "files"]).out;
+    assert!(says.starts_with("4 files"), "{says}");
+    space.ok(&["snapshot", "import", "--db", "copy", "--key", key, "files"]);
+    let head = |source: &[&str]| {
+        let args = [&["head", "--block", "10", "--json"], source].concat();
+        space.ok(&args).json()["leafCount"].clone()
+    };
+    assert_eq!(head(&["--db", "copy"]), 1500);
+    assert_eq!(head(&["--snapshot", "files", "--key", key]), 1500);
+    // Nobody has signed what is given beside the folder.
+    let beside = ["snapshot", "verify", "--key", key, "files", "forged"];
+    space.run(&beside).exits(2).says("one manifest");
+    let file = format!("files/{larger}");
+    let alone = ["snapshot", "verify", "--key", key, &file];
+    space.run(&alone).exits(2).says("name the folder");
+}
+
+#[test]
+fn known_heads_bind_where_blocks_end() {
+    let space = exported();
+    let old = space
+        .ok(&["head", "--db", "db", "--block", "11", "--json"])
+        .out;
+    space.write("old.json", old.as_bytes());
+    let mut other: serde_json::Value = serde_json::from_str(&old).unwrap();
+    other["leafCount"] = 2999.into();
+    other.as_object_mut().unwrap().remove("headHash");
+    space.write("other.json", other.to_string().as_bytes());
+    let roots = |known: &str, db: &str| {
+        let import = ["snapshot", "import", "--db", db, "--head", "head.json"];
+        let rest = ["--roots-only", "--known-head", known, "files"];
+        space.run(&[&import[..], &rest].concat())
+    };
+    roots("other.json", "no")
+        .exits(1)
+        .says("block 11 does not end");
+    roots("old.json", "copy").exits(0);
+    let fill = ["snapshot", "backfill", "--db", "copy", "--known-head"];
+    space
+        .run(&[&fill[..], &["other.json", "files"]].concat())
+        .exits(1)
+        .says("block 11 does not end");
+    space.ok(&[&fill[..], &["old.json", "files"]].concat());
+    // One of the tail, and one of another log.
+    let last = space
+        .ok(&["head", "--db", "db", "--block", "14", "--json"])
+        .out;
+    let mut last: serde_json::Value = serde_json::from_str(&last).unwrap();
+    last["leafCount"] = 7499.into();
+    last.as_object_mut().unwrap().remove("headHash");
+    space.write("last.json", last.to_string().as_bytes());
+    roots("last.json", "no")
+        .exits(1)
+        .says("block 14 does not end");
+    assert!(!space.path("no").exists());
+}
+
+#[test]
 fn list_and_inspect_say_what_files_hold() {
     let space = exported();
     let files = space

@@ -1,6 +1,6 @@
 //! `qm snapshot verify`.
 
-use super::{Trusted, expand, in_snapshot};
+use super::{Taken, Trusted, in_snapshot};
 use crate::error::CliError;
 use crate::output::say;
 use crate::progress::{Progress, Task, Unit};
@@ -24,15 +24,14 @@ pub(crate) struct Verify {
 
 impl Verify {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let head = self.trusted.head(&self.files)?;
-        let files = expand(&self.files)?;
+        let Taken { head, files } = self.trusted.take(&self.files)?;
         let progress = Progress::start(Task {
             name: "verify",
             unit: Unit::Leaves,
             total: Some(head.leaf_count),
         });
         let options = ImportOptions::default()
-            .with_known_heads(self.trusted.known_heads()?)
+            .with_known_heads(self.trusted.vouched.known_heads()?)
             .with_progress(progress.counter());
         let verified = verify_snapshot(&files, &head, &options);
         drop(progress);
