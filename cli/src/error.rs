@@ -247,11 +247,18 @@ pub(crate) fn in_database(path: &Path) -> impl Fn(qmtree::Error) -> CliError + u
 
 /// True if snapshot files are all there, and not what the trusted head says.
 fn is_invalid(error: &qmtree::Error) -> bool {
-    use SnapshotRefusal::{Anchor, Blocks, Head, Root, Twig};
+    use SnapshotRefusal::{Anchor, Blocks, Head, Root, StateEntry, StateRoot, StateTwig, Twig};
     matches!(
         error,
         qmtree::Error::Refused(
-            Root { .. } | Twig { .. } | Anchor { .. } | Blocks { .. } | Head { .. }
+            Root { .. }
+                | Twig { .. }
+                | Anchor { .. }
+                | Blocks { .. }
+                | Head { .. }
+                | StateRoot { .. }
+                | StateTwig { .. }
+                | StateEntry { .. }
         )
     )
 }

@@ -76,6 +76,10 @@ fn files_move_a_log_to_another_node() {
         "snapshot", "export", "--db", "db", "--out", "files", "--json",
     ]);
     assert_eq!(again.json()["blockNumber"], 15);
+    space
+        .run(&["snapshot", "merge", "--file-twigs", "3", "files"])
+        .exits(2)
+        .says("not a power of two");
     let merged = space.ok(&["snapshot", "merge", "files"]);
     assert_eq!(merged.out, "files: 1 larger files written\n");
 }
@@ -260,6 +264,8 @@ fn list_and_inspect_say_what_files_hold() {
     assert_eq!(shown, files[1]);
     assert_eq!([&shown["fromLeaf"], &shown["toLeaf"]], [2048, 4096]);
     assert_eq!([&shown["firstBlock"], &shown["blocks"]], [11, 1]);
+    assert_eq!([&shown["fromTwig"], &shown["toTwig"]], [1, 2]);
+    assert_eq!(shown["content"], "qmtree-execution");
     let text = space.ok(&["snapshot", "inspect", file]).out;
     assert!(text.contains("leaves   2048..4096"), "{text}");
     space.write("notes.txt", b"no snapshot");
@@ -267,6 +273,14 @@ fn list_and_inspect_say_what_files_hold() {
         .run(&["snapshot", "inspect", "notes.txt"])
         .exits(2)
         .says("not the name of a snapshot");
+    let pipe = space.path("v1.0-qmtree-tail.0-2.seg");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    if made.is_ok_and(|status| status.success()) {
+        space
+            .run(&["snapshot", "inspect", "v1.0-qmtree-tail.0-2.seg"])
+            .exits(2)
+            .says("not a regular file");
+    }
     space.write("v1.0-qmtree-tail.0-1.seg", b"no snapshot either");
     space
         .run(&["snapshot", "inspect", "v1.0-qmtree-tail.0-1.seg"])
@@ -393,6 +407,42 @@ fn a_state_log_travels_with_its_past_or_without() {
             "{listed}"
         );
     }
+    // What was verified, and what not.
+    let verify = |files: &[&str], json: bool| {
+        let args = ["snapshot", "verify", "--head", "head.json"];
+        let json: &[&str] = if json { &["--json"] } else { &[] };
+        space.ok(&[&args, json, files].concat())
+    };
+    let says = verify(&["all", "now"], false).out;
+    assert!(
+        says.contains("every entry and value of 3601 entries"),
+        "{says}"
+    );
+    assert!(says.contains("4 other files were not looked at"), "{says}");
+    let told = verify(&["now"], true).json();
+    assert_eq!([&told["files"], &told["otherFiles"]], [4, 0]);
+    assert_eq!(told["state"], "live");
+    space.ok(&[
+        "snapshot", "export", "--db", "db", "--out", "none", "--state", "none",
+    ]);
+    let says = verify(&["none"], false).out;
+    assert!(says.contains("its state was not verified"), "{says}");
+    assert_eq!(verify(&["none"], true).json()["state"], "missing");
+    // Asked for without its file.
+    let import = ["snapshot", "import", "--db", "more", "--head", "head.json"];
+    let says = space.ok(&[&import[..], &["--live", "all"]].concat()).out;
+    assert!(says.contains("all 3601 entries are there"), "{says}");
+    let inspected = space.ok(&["snapshot", "inspect", "now/v1.0-qmtree-live.0-1.seg"]);
+    for line in ["content  qmtree-live", "twigs    0..1", "compacts never"] {
+        assert!(inspected.out.contains(line), "{}", inspected.out);
+    }
+    // A state that is not the trusted one is invalid, not missing.
+    let live = "now/v1.0-qmtree-live.0-1.seg";
+    let len = space.read(live).len();
+    let args = ["snapshot", "verify", "--head", "head.json", "now"];
+    space.flip(live, len / 2);
+    space.run(&args).exits(1);
+    space.flip(live, len / 2);
     let past = ["--at", "500"];
     assert_eq!(state("all-copy", &past).out, state("db", &past).out);
     state("now-copy", &past)

@@ -25,7 +25,7 @@ pub(crate) struct Import {
     #[arg(long)]
     roots_only: bool,
     /// Start from the live keys and values of the state log, without its history before the head.
-    /// Done anyway where the files have no more.
+    /// Done anyway where the files have no more; where they have every entry only, all are taken.
     #[arg(long)]
     live: bool,
     /// Print the head as JSON.
@@ -54,9 +54,12 @@ impl Import {
         } else {
             Db::import_snapshot(dir, &files, &head, options)
         };
-        let closed = imported.and_then(Db::close);
+        let closed = imported.and_then(|db| {
+            let has_past = db.earliest_state().is_none();
+            db.close().map(|_| has_past)
+        });
         drop(progress);
-        closed.map_err(in_snapshot)?;
+        let has_past = closed.map_err(in_snapshot)?;
         if self.json {
             return json(&head);
         }
@@ -69,7 +72,14 @@ impl Import {
             },
             head.block_number,
             head.root
-        ))
+        ))?;
+        if self.live && has_past && head.entry_count > 0 {
+            say(format_args!(
+                "no file has what is live alone: all {} entries are there",
+                head.entry_count
+            ))?;
+        }
+        Ok(())
     }
 }
 

@@ -165,6 +165,14 @@ impl Vouched {
     }
 }
 
+/// Twigs of a file.
+fn power_of_two(text: &str) -> Result<u64, String> {
+    match text.parse::<u64>() {
+        Ok(number) if number.is_power_of_two() => Ok(number),
+        _ => Err("not a power of two".to_owned()),
+    }
+}
+
 fn bad(option: &str, source: OptionError) -> CliError {
     CliError::Options {
         path: option.into(),

@@ -34,6 +34,11 @@ pub struct SnapshotInfo {
     pub name: SnapshotName,
     /// Its leaves, or those that its roots stand for; in files of the state log, its entries.
     pub leaves: Range<u64>,
+    /// Its twigs; of a tail, the ones that its leaves or entries are in.
+    pub twigs: Range<u64>,
+    /// Entries for each live key beyond which a state log compacts, 0 if it does not; 0 in files of
+    /// leaves.
+    pub entries_per_key: u8,
     /// Blocks that end in it.
     pub blocks: Range<u64>,
     /// Its length in bytes.
@@ -49,6 +54,8 @@ impl SnapshotInfo {
             path: file.path().to_path_buf(),
             name: header.name,
             leaves: header.leaves(),
+            twigs: header.twigs(),
+            entries_per_key: header.compaction.entries_per_key(),
             blocks: file.blocks(),
             len_bytes: file.len_bytes(),
             head: header.head,

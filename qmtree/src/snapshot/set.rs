@@ -63,6 +63,15 @@ impl SnapshotSet {
         starts.find(|start| *start > twig)
     }
 
+    /// Where the leaves of a log with this head are read from, of which so many twigs are whole.
+    pub(crate) fn used_files(&self, sealed: u64, head: &Head) -> impl Iterator<Item = &Path> {
+        let runs = self.runs.iter();
+        let whole = runs.filter(move |run| run.twigs.start < sealed);
+        let whole = whole.filter_map(|run| self.files.get(run.file));
+        let files = whole.chain(self.front_of(sealed, head));
+        files.map(SnapshotFile::path)
+    }
+
     fn file_of(&self, twig: u64) -> Option<&SnapshotFile> {
         let place = self.runs.partition_point(|run| run.twigs.end <= twig);
         let run = self.runs.get(place)?;
