@@ -284,11 +284,18 @@ pub(crate) fn in_database(path: &Path) -> impl Fn(qmtree::Error) -> CliError + u
 
 /// True if snapshot files are all there, and not what the trusted head says.
 fn is_invalid(error: &qmtree::Error) -> bool {
-    use SnapshotRefusal::{Anchor, Blocks, Head, Root, Twig};
+    use SnapshotRefusal::{Anchor, Blocks, Head, Root, StateEntry, StateRoot, StateTwig, Twig};
     matches!(
         error,
         qmtree::Error::Refused(
-            Root { .. } | Twig { .. } | Anchor { .. } | Blocks { .. } | Head { .. }
+            Root { .. }
+                | Twig { .. }
+                | Anchor { .. }
+                | Blocks { .. }
+                | Head { .. }
+                | StateRoot { .. }
+                | StateTwig { .. }
+                | StateEntry { .. }
         )
     )
 }
@@ -335,6 +342,9 @@ pub(crate) enum OptionError {
     /// Nothing that files could be compared with.
     #[error("nothing is trusted: give a head with --head, or a key with --key")]
     TrustMissing,
+    /// A signature covers the files of one manifest.
+    #[error("vouches for the files of one manifest; name its folder, and nothing beside it")]
+    OtherFiles,
     /// A manifest lies in a folder.
     #[error("is about the manifest of a folder; name the folder instead of its files")]
     FolderMissing,

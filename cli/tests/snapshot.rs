@@ -76,6 +76,10 @@ fn files_move_a_log_to_another_node() {
         "snapshot", "export", "--db", "db", "--out", "files", "--json",
     ]);
     assert_eq!(again.json()["blockNumber"], 15);
+    space
+        .run(&["snapshot", "merge", "--file-twigs", "3", "files"])
+        .exits(2)
+        .says("not a power of two");
     let merged = space.ok(&["snapshot", "merge", "files"]);
     assert_eq!(merged.out, "files: 1 larger files written\n");
 }
@@ -170,6 +174,85 @@ fn a_key_stands_for_a_head() {
 }
 
 #[test]
+fn a_key_covers_listed_files_alone() {
+    let space = exported();
+    let made = space.ok(&["snapshot", "keygen", "--name", "n", "-o", "secret"]);
+    let key = made.out.trim();
+    let export = ["snapshot", "export", "--db", "db", "--out", "files"];
+    space.ok(&[&export[..], &["--sign", "secret"]].concat());
+    // The same leaves, in other blocks: they lead to the same root.
+    space.ok(&["init", "--db", "other"]);
+    let mut lines = String::new();
+    let ends = [0, 1000, 3000, 4500, 6000, 7500];
+    for (range, block) in ends.windows(2).zip(10..) {
+        lines.push_str(&block_line(block, range[0], range[1] - range[0]));
+    }
+    let append = ["append", "--db", "other", "-"];
+    space.run_with_input(&append, lines.as_bytes()).exits(0);
+    space.ok(&["snapshot", "export", "--db", "other", "--out", "forged"]);
+    let larger = "v1.0-qmtree-execution.0-2.seg";
+    space.write(
+        &format!("files/{larger}"),
+        &space.read(&format!("forged/{larger}")),
+    );
+    let says = space.ok(&["snapshot", "verify", "--key", key, "files"]).out;
+    assert!(says.starts_with("4 files"), "{says}");
+    space.ok(&["snapshot", "import", "--db", "copy", "--key", key, "files"]);
+    let head = |source: &[&str]| {
+        let args = [&["head", "--block", "10", "--json"], source].concat();
+        space.ok(&args).json()["leafCount"].clone()
+    };
+    assert_eq!(head(&["--db", "copy"]), 1500);
+    assert_eq!(head(&["--snapshot", "files", "--key", key]), 1500);
+    // Nobody has signed what is given beside the folder.
+    let beside = ["snapshot", "verify", "--key", key, "files", "forged"];
+    space.run(&beside).exits(2).says("one manifest");
+    let file = format!("files/{larger}");
+    let alone = ["snapshot", "verify", "--key", key, &file];
+    space.run(&alone).exits(2).says("name the folder");
+}
+
+#[test]
+fn known_heads_bind_where_blocks_end() {
+    let space = exported();
+    let old = space
+        .ok(&["head", "--db", "db", "--block", "11", "--json"])
+        .out;
+    space.write("old.json", old.as_bytes());
+    let mut other: serde_json::Value = serde_json::from_str(&old).unwrap();
+    other["leafCount"] = 2999.into();
+    other.as_object_mut().unwrap().remove("headHash");
+    space.write("other.json", other.to_string().as_bytes());
+    let roots = |known: &str, db: &str| {
+        let import = ["snapshot", "import", "--db", db, "--head", "head.json"];
+        let rest = ["--roots-only", "--known-head", known, "files"];
+        space.run(&[&import[..], &rest].concat())
+    };
+    roots("other.json", "no")
+        .exits(1)
+        .says("block 11 does not end");
+    roots("old.json", "copy").exits(0);
+    let fill = ["snapshot", "backfill", "--db", "copy", "--known-head"];
+    space
+        .run(&[&fill[..], &["other.json", "files"]].concat())
+        .exits(1)
+        .says("block 11 does not end");
+    space.ok(&[&fill[..], &["old.json", "files"]].concat());
+    // One of the tail, and one of another log.
+    let last = space
+        .ok(&["head", "--db", "db", "--block", "14", "--json"])
+        .out;
+    let mut last: serde_json::Value = serde_json::from_str(&last).unwrap();
+    last["leafCount"] = 7499.into();
+    last.as_object_mut().unwrap().remove("headHash");
+    space.write("last.json", last.to_string().as_bytes());
+    roots("last.json", "no")
+        .exits(1)
+        .says("block 14 does not end");
+    assert!(!space.path("no").exists());
+}
+
+#[test]
 fn list_and_inspect_say_what_files_hold() {
     let space = exported();
     let files = space
@@ -181,6 +264,8 @@ fn list_and_inspect_say_what_files_hold() {
     assert_eq!(shown, files[1]);
     assert_eq!([&shown["fromLeaf"], &shown["toLeaf"]], [2048, 4096]);
     assert_eq!([&shown["firstBlock"], &shown["blocks"]], [11, 1]);
+    assert_eq!([&shown["fromTwig"], &shown["toTwig"]], [1, 2]);
+    assert_eq!(shown["content"], "qmtree-execution");
     let text = space.ok(&["snapshot", "inspect", file]).out;
     assert!(text.contains("leaves   2048..4096"), "{text}");
     space.write("notes.txt", b"no snapshot");
@@ -188,6 +273,14 @@ fn list_and_inspect_say_what_files_hold() {
         .run(&["snapshot", "inspect", "notes.txt"])
         .exits(2)
         .says("not the name of a snapshot");
+    let pipe = space.path("v1.0-qmtree-tail.0-2.seg");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    if made.is_ok_and(|status| status.success()) {
+        space
+            .run(&["snapshot", "inspect", "v1.0-qmtree-tail.0-2.seg"])
+            .exits(2)
+            .says("not a regular file");
+    }
     space.write("v1.0-qmtree-tail.0-1.seg", b"no snapshot either");
     space
         .run(&["snapshot", "inspect", "v1.0-qmtree-tail.0-1.seg"])
@@ -314,6 +407,42 @@ fn a_state_log_travels_with_its_past_or_without() {
             "{listed}"
         );
     }
+    // What was verified, and what not.
+    let verify = |files: &[&str], json: bool| {
+        let args = ["snapshot", "verify", "--head", "head.json"];
+        let json: &[&str] = if json { &["--json"] } else { &[] };
+        space.ok(&[&args, json, files].concat())
+    };
+    let says = verify(&["all", "now"], false).out;
+    assert!(
+        says.contains("every entry and value of 3601 entries"),
+        "{says}"
+    );
+    assert!(says.contains("4 other files were not looked at"), "{says}");
+    let told = verify(&["now"], true).json();
+    assert_eq!([&told["files"], &told["otherFiles"]], [4, 0]);
+    assert_eq!(told["state"], "live");
+    space.ok(&[
+        "snapshot", "export", "--db", "db", "--out", "none", "--state", "none",
+    ]);
+    let says = verify(&["none"], false).out;
+    assert!(says.contains("its state was not verified"), "{says}");
+    assert_eq!(verify(&["none"], true).json()["state"], "missing");
+    // Asked for without its file.
+    let import = ["snapshot", "import", "--db", "more", "--head", "head.json"];
+    let says = space.ok(&[&import[..], &["--live", "all"]].concat()).out;
+    assert!(says.contains("all 3601 entries are there"), "{says}");
+    let inspected = space.ok(&["snapshot", "inspect", "now/v1.0-qmtree-live.0-1.seg"]);
+    for line in ["content  qmtree-live", "twigs    0..1", "compacts never"] {
+        assert!(inspected.out.contains(line), "{}", inspected.out);
+    }
+    // A state that is not the trusted one is invalid, not missing.
+    let live = "now/v1.0-qmtree-live.0-1.seg";
+    let len = space.read(live).len();
+    let args = ["snapshot", "verify", "--head", "head.json", "now"];
+    space.flip(live, len / 2);
+    space.run(&args).exits(1);
+    space.flip(live, len / 2);
     let past = ["--at", "500"];
     assert_eq!(state("all-copy", &past).out, state("db", &past).out);
     state("now-copy", &past)

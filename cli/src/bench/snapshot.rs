@@ -121,7 +121,7 @@ impl BenchSnapshot {
         let verify = |threads| {
             let options = ImportOptions::default().with_threads(threads);
             let (cost, done) = timed(|| verify_snapshot(&files, &exported.head, &options));
-            done.map(|()| cost).map_err(&failed)
+            done.map(|_| cost).map_err(&failed)
         };
         read_all(&out)?;
         let verify_one_thread = verify(1)?;

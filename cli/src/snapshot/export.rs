@@ -1,6 +1,6 @@
 //! `qm snapshot export`.
 
-use super::{Signing, in_snapshot};
+use super::{Signing, in_snapshot, power_of_two};
 use crate::database::Folder;
 use crate::error::CliError;
 use crate::output::{json, say};
@@ -30,7 +30,7 @@ pub(crate) struct Export {
     from_twig: u64,
     /// Twigs of a new file, a power of two.
     #[arg(long, value_name = "N", default_value_t = 64)]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(value_parser = power_of_two)]
     file_twigs: u64,
     /// What to write of the state log: all of it, what is live, or nothing.
     #[arg(long, value_enum, default_value_t = State::Full)]

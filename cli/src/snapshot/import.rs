@@ -1,6 +1,6 @@
 //! `qm snapshot import` and `backfill`.
 
-use super::{Trusted, expand, in_snapshot};
+use super::{Taken, Trusted, Vouched, in_snapshot};
 use crate::database::Folder;
 use crate::error::CliError;
 use crate::output::{json, say};
@@ -25,7 +25,7 @@ pub(crate) struct Import {
     #[arg(long)]
     roots_only: bool,
     /// Start from the live keys and values of the state log, without its history before the head.
-    /// Done anyway where the files have no more.
+    /// Done anyway where the files have no more; where they have every entry only, all are taken.
     #[arg(long)]
     live: bool,
     /// Print the head as JSON.
@@ -38,15 +38,14 @@ pub(crate) struct Import {
 
 impl Import {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let head = self.trusted.head(&self.files)?;
-        let files = expand(&self.files)?;
+        let Taken { head, files } = self.trusted.take(&self.files)?;
         let progress = Progress::start(Task {
             name: "import",
             unit: Unit::Leaves,
             total: Some(head.leaf_count.saturating_add(head.entry_count)),
         });
         let options = ImportOptions::default()
-            .with_known_heads(self.trusted.known_heads()?)
+            .with_known_heads(self.trusted.vouched.known_heads()?)
             .with_live_state(self.live)
             .with_progress(progress.counter());
         let dir = self.folder.path();
@@ -55,9 +54,12 @@ impl Import {
         } else {
             Db::import_snapshot(dir, &files, &head, options)
         };
-        let closed = imported.and_then(Db::close);
+        let closed = imported.and_then(|db| {
+            let has_past = db.earliest_state().is_none();
+            db.close().map(|_| has_past)
+        });
         drop(progress);
-        closed.map_err(in_snapshot)?;
+        let has_past = closed.map_err(in_snapshot)?;
         if self.json {
             return json(&head);
         }
@@ -70,7 +72,14 @@ impl Import {
             },
             head.block_number,
             head.root
-        ))
+        ))?;
+        if self.live && has_past && head.entry_count > 0 {
+            say(format_args!(
+                "no file has what is live alone: all {} entries are there",
+                head.entry_count
+            ))?;
+        }
+        Ok(())
     }
 }
 
@@ -83,6 +92,8 @@ impl Import {
 pub(crate) struct Backfill {
     #[command(flatten)]
     folder: Folder,
+    #[command(flatten)]
+    vouched: Vouched,
     /// Snapshot files, or folders of them.
     #[arg(required = true, value_name = "FILES")]
     files: Vec<PathBuf>,
@@ -90,14 +101,16 @@ pub(crate) struct Backfill {
 
 impl Backfill {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let files = expand(&self.files)?;
+        let (_, files) = self.vouched.files(&self.files)?;
         let mut db = self.folder.open(Options::default())?;
         let progress = Progress::start(Task {
             name: "backfill",
             unit: Unit::Leaves,
             total: None,
         });
-        let options = ImportOptions::default().with_progress(progress.counter());
+        let options = ImportOptions::default()
+            .with_known_heads(self.vouched.known_heads()?)
+            .with_progress(progress.counter());
         let filled = db.backfill_snapshot(&files, &options);
         drop(progress);
         let first = filled.map_err(in_snapshot)?;

@@ -1,6 +1,6 @@
 //! `qm snapshot merge` and `retain`.
 
-use super::{Signing, in_snapshot};
+use super::{Signing, in_snapshot, power_of_two};
 use crate::error::CliError;
 use crate::output::say;
 use clap::Args;
@@ -16,7 +16,7 @@ use std::path::PathBuf;
 pub(crate) struct Merge {
     /// Twigs of the largest file, a power of two.
     #[arg(long, value_name = "N", default_value_t = 4096)]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(value_parser = power_of_two)]
     file_twigs: u64,
     #[command(flatten)]
     signing: Signing,

@@ -84,8 +84,16 @@ struct Trusted {
     /// The head that is trusted, JSON as `qm head --json` prints it.
     #[arg(long, value_name = "HEAD", required_unless_present = "key")]
     head: Option<PathBuf>,
-    /// Trust the head in the manifest of the first folder among FILES, if this key (its text, or a
-    /// file with it) signed it; and compare all files that it lists with their hashes.
+    #[command(flatten)]
+    vouched: Vouched,
+}
+
+/// Who vouches for what leaves do not bind: where blocks end, and tags.
+#[derive(Debug, Default, Args)]
+struct Vouched {
+    /// Trust the manifest of the folder that FILES is, if this key (its text, or a file with it)
+    /// signed it, and the head in it; and take the files that it lists and no others, after
+    /// comparing them with their hashes.
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Another trusted head, of an earlier block; may be given several times. Leaves do not bind
@@ -100,39 +108,68 @@ pub(crate) fn open_in_place(
     head: Option<&Path>,
     key: Option<&str>,
 ) -> Result<Db, CliError> {
-    let trusted = Trusted {
-        head: head.map(Path::to_path_buf),
+    let vouched = Vouched {
         key: key.map(str::to_owned),
         known_head: Vec::new(),
     };
-    let head = trusted.head(&[folder.to_path_buf()])?;
-    Db::open_snapshot(folder, &head).map_err(in_snapshot)
+    let trusted = Trusted {
+        head: head.map(Path::to_path_buf),
+        vouched,
+    };
+    let taken = trusted.take(&[folder.to_path_buf()])?;
+    let opened = SnapshotFolder::new(folder).open(&taken.files, &taken.head);
+    opened.map_err(in_snapshot)
+}
+
+/// Files that are taken, beside the head that they must lead to.
+struct Taken {
+    head: Head,
+    files: Vec<PathBuf>,
 }
 
 impl Trusted {
-    fn head(&self, files: &[PathBuf]) -> Result<Head, CliError> {
-        let signed = match &self.key {
-            Some(key) => Some(self.signed(key, files)?),
-            None => None,
+    /// The files that are meant, of those whom a signature covers, and the head.
+    fn take(&self, files: &[PathBuf]) -> Result<Taken, CliError> {
+        let (signed, files) = self.vouched.files(files)?;
+        let head = match (&self.head, signed) {
+            (Some(path), _) => read_head(path)?,
+            (None, Some(head)) => head,
+            (None, None) => return Err(bad("--head", OptionError::TrustMissing)),
         };
-        match (&self.head, signed) {
-            (Some(path), _) => read_head(path),
-            (None, Some(head)) => Ok(head),
-            (None, None) => Err(bad("--head", OptionError::TrustMissing)),
-        }
+        Ok(Taken { head, files })
     }
+}
 
+impl Vouched {
     fn known_heads(&self) -> Result<Vec<Head>, CliError> {
         self.known_head.iter().map(|path| read_head(path)).collect()
     }
 
-    /// The head of a signed manifest whose files all have the hashes that it lists.
-    fn signed(&self, key: &str, files: &[PathBuf]) -> Result<Head, CliError> {
+    /// The files that are meant. With a key those of the manifest alone, which have the hashes that it
+    /// lists, and its head: nobody has signed any other file.
+    fn files(&self, files: &[PathBuf]) -> Result<(Option<Head>, Vec<PathBuf>), CliError> {
+        let Some(key) = &self.key else {
+            return Ok((None, expand(files)?));
+        };
         let verifier = verifier(key)?;
-        let folder = files.iter().find(|path| path.is_dir());
-        let folder = folder.ok_or_else(|| bad("--key", OptionError::FolderMissing))?;
-        let manifest = SnapshotFolder::new(folder).check_manifest(Some(&verifier), &None);
-        Ok(manifest.map_err(in_snapshot)?.head)
+        let [folder] = files else {
+            return Err(bad("--key", OptionError::OtherFiles));
+        };
+        if !folder.is_dir() {
+            return Err(bad("--key", OptionError::FolderMissing));
+        }
+        let folder = SnapshotFolder::new(folder);
+        let manifest = folder.check_manifest(Some(&verifier), &None);
+        let manifest = manifest.map_err(in_snapshot)?;
+        Ok((Some(manifest.head), folder.listed(&manifest)))
+    }
+}
+
+/// Twigs of a file.
+fn power_of_two(text: &str) -> Result<u64, String> {
+    match text.parse::<u64>() {
+        Ok(number) if number.is_power_of_two() => Ok(number),
+        _ => Err("not a power of two".to_owned()),
     }
 }
 

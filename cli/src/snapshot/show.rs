@@ -16,6 +16,13 @@ struct Shown {
     file: String,
     /// Leaves, or entries of the state log.
     log: &'static str,
+    /// What the file holds, as in its name.
+    content: &'static str,
+    from_twig: u64,
+    to_twig: u64,
+    /// Of a file of the state log: entries for each live key beyond which it compacts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entries_per_key: Option<u8>,
     from_leaf: u64,
     to_leaf: u64,
     first_block: u64,
@@ -32,6 +39,10 @@ impl Shown {
                 true => "state",
                 false => "execution",
             },
+            content: info.name.content.text(),
+            from_twig: info.twigs.start,
+            to_twig: info.twigs.end,
+            entries_per_key: (info.name.content.is_state()).then_some(info.entries_per_key),
             from_leaf: info.leaves.start,
             to_leaf: info.leaves.end,
             first_block: info.blocks.start,
@@ -132,14 +143,22 @@ impl Inspect {
             "log      chain {}, profile {}, scheme {}",
             head.chain_id, head.profile, head.scheme
         ))?;
+        say(format_args!("content  {}", shown.content))?;
+        say(format_args!(
+            "twigs    {}..{}",
+            shown.from_twig, shown.to_twig
+        ))?;
         say(format_args!(
             "{:<9}{}..{}",
             shown.items(),
             shown.from_leaf,
             shown.to_leaf
         ))?;
-        if info.name.content.is_state() {
-            return Ok(());
+        if let Some(entries) = shown.entries_per_key {
+            return say(match entries {
+                0 => "compacts never".to_owned(),
+                entries => format!("compacts beyond {entries} entries for each live key"),
+            });
         }
         say(match shown.blocks {
             0 => "blocks   none end here".to_owned(),

@@ -1,7 +1,8 @@
 //! `qm snapshot upload` and `download`: files in an object store, by URL.
 //!
-//! Files are immutable and named by what they hold, so they are put once and never replaced; only
-//! the newest manifest counts. Whoever downloads compares every byte with the manifest, and the
+//! Only the newest manifest counts. Files that it lists with the same hash are passed over, and one that
+//! it does not list, left by an upload that was cut off, if it is the same to the byte; others, of
+//! blocks that were unwound, are replaced. Whoever downloads compares every byte with the manifest, and the
 //! leaves with a trusted head afterwards.
 
 use super::{in_snapshot, verifier};
@@ -9,9 +10,9 @@ use crate::error::CliError;
 use crate::output::say;
 use crate::progress::{Progress, Task, Unit};
 use clap::Args;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
+use futures_util::{StreamExt as _, stream::BoxStream};
 use object_store::path::Path as StorePath;
-use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart, parse_url_opts};
+use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, WriteMultipart, parse_url_opts};
 use qmtree::snapshot::{Manifest, ManifestEntry, NoteVerifier, SnapshotFolder, manifest_number};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -25,12 +26,15 @@ const MAX_NOTE: u64 = 16 << 20;
 /// Bytes that are put at a time, and parts that are on their way at once.
 const PART: usize = 8 << 20;
 const PARTS: usize = 4;
+/// Bytes that are compared at a time.
+const CHUNK: usize = 1 << 20;
 
 /// Put the snapshot files of a folder into an object store
 ///
 /// URL is s3://BUCKET/PREFIX (keys and endpoint from the environment: AWS_ACCESS_KEY_ID,
 /// AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT, ..; in builds with the feature s3) or
-/// file:///FOLDER. Files that are there already are passed over.
+/// file:///FOLDER. Files that are there already, by the newest manifest there or byte for byte, are
+/// passed over. One upload at a time: a second manifest of the same number is refused.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Upload {
@@ -124,28 +128,63 @@ impl Store {
         });
         let manifest = files.check_manifest(None, &None).map_err(in_snapshot)?;
         let there = self.list()?;
+        let listed = self.listed(&there)?;
         let mut count = 0;
         for entry in &manifest.files {
             let name = entry.name.to_string();
-            match there.get(&name) {
-                Some(len) if *len == entry.len_bytes => continue,
-                Some(_) => {
-                    let what = format!("{name} is there with another length");
-                    let source = io::Error::new(io::ErrorKind::AlreadyExists, what);
-                    return Err(failed(&self.url, "put")(source));
-                }
-                None => {}
+            let path = folder.join(&name);
+            let there = there.get(&name) == Some(&entry.len_bytes);
+            if !there || !(listed.contains(entry) || self.is_same(&name, &path)?) {
+                self.put(&name, &path)?;
+                count += 1;
             }
-            self.put(&name, &folder.join(&name))?;
             progress
                 .counter()
                 .fetch_add(entry.len_bytes, Ordering::Relaxed);
-            count += 1;
         }
         let note = files.manifest().map_err(in_snapshot)?;
         let note = note.map(|note| note.note().to_owned()).unwrap_or_default();
-        self.put_manifest(&note, &there)?;
+        self.put_manifest(&note, &self.list()?)?;
         Ok((count, manifest.files.len()))
+    }
+
+    /// The files of the newest manifest there.
+    fn listed(&self, there: &BTreeMap<String, u64>) -> Result<Vec<ManifestEntry>, CliError> {
+        let Some((_, name)) = newest(there) else {
+            return Ok(Vec::new());
+        };
+        let note = self.get_small(&name)?;
+        let signed = Manifest::parse(Path::new(&name), &note);
+        let signed = signed.map_err(|source| in_snapshot(source.into()))?;
+        Ok(signed.unverified().files.clone())
+    }
+
+    /// Compares what is there with a file, byte for byte.
+    fn is_same(&self, name: &str, with: &Path) -> Result<bool, CliError> {
+        let unreadable = |source| CliError::Io {
+            path: with.into(),
+            action: "read",
+            source,
+        };
+        let mut file = File::open(with).map_err(unreadable)?;
+        let mut there = self.reader(name)?;
+        let (mut ours, mut theirs) = (vec![0; CHUNK], vec![0; CHUNK]);
+        loop {
+            let read = there.read(&mut theirs);
+            let read = read.map_err(failed(&self.url, "get"))?;
+            let (ours, theirs) = (ours.get_mut(..read), theirs.get(..read));
+            let (ours, theirs) = (ours.unwrap_or_default(), theirs.unwrap_or_default());
+            match file.read_exact(ours) {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+                read => read.map_err(unreadable)?,
+            }
+            if ours != theirs {
+                return Ok(false);
+            }
+            if read == 0 {
+                return Ok(file.read(&mut [0]).map_err(unreadable)? == 0);
+            }
+        }
     }
 
     /// The next number, unless the newest manifest is this one.
@@ -158,7 +197,9 @@ impl Store {
         }
         let number = newest.map_or(1, |(number, _)| number.saturating_add(1));
         let path = self.path(&format!("v1.0-qmtree-manifest.{number}.note"));
-        let put = self.store.put(&path, note.as_bytes().to_vec().into());
+        // Of two who upload at once only one gets this number.
+        let note = note.as_bytes().to_vec().into();
+        let put = self.store.put_opts(&path, note, PutMode::Create.into());
         self.runtime.block_on(put).map_err(self.failed("put"))?;
         Ok(())
     }
@@ -205,17 +246,16 @@ impl Store {
         Ok((count, manifest.files.len()))
     }
 
-    /// Names and lengths of what is there.
+    /// Names and lengths of what is there, and not in folders below.
     fn list(&self) -> Result<BTreeMap<String, u64>, CliError> {
-        let listed = self.store.list(Some(&self.prefix));
-        let listed = listed.try_filter_map(async |object| {
-            Ok(object
-                .location
-                .filename()
-                .map(|name| (name.to_owned(), object.size)))
+        let listed = self.store.list_with_delimiter(Some(&self.prefix));
+        let listed = self.runtime.block_on(listed);
+        let objects = listed.map_err(self.failed("list"))?.objects.into_iter();
+        let named = objects.filter_map(|object| {
+            let name = object.location.filename()?.to_owned();
+            Some((name, object.size))
         });
-        let listed = self.runtime.block_on(listed.try_collect());
-        listed.map_err(self.failed("list"))
+        Ok(named.collect())
     }
 
     fn put(&self, name: &str, from: &Path) -> Result<(), CliError> {
@@ -244,32 +284,29 @@ impl Store {
     }
 
     fn get(&self, folder: &SnapshotFolder, entry: &ManifestEntry) -> Result<(), CliError> {
-        let path = self.path(&entry.name.to_string());
-        let got = self.runtime.block_on(self.store.get(&path));
-        let mut reader = Bytes {
-            stream: got.map_err(self.failed("get"))?.into_stream(),
-            runtime: &self.runtime,
-            rest: Vec::new(),
-            at: 0,
-        };
+        let mut reader = self.reader(&entry.name.to_string())?;
         folder.receive(entry, &mut reader).map_err(in_snapshot)
     }
 
     fn get_small(&self, name: &str) -> Result<Vec<u8>, CliError> {
-        let path = self.path(name);
-        let got = self.runtime.block_on(self.store.get(&path));
-        let stream = got.map_err(self.failed("get"))?.into_stream();
-        let (runtime, rest, at) = (&self.runtime, Vec::new(), 0);
-        let reader = Bytes {
-            stream,
-            runtime,
-            rest,
-            at,
-        };
         let mut bytes = Vec::new();
-        let read = reader.take(MAX_NOTE + 1).read_to_end(&mut bytes);
+        let read = self
+            .reader(name)?
+            .take(MAX_NOTE + 1)
+            .read_to_end(&mut bytes);
         read.map_err(failed(&self.url, "get"))?;
         Ok(bytes)
+    }
+
+    fn reader<'s>(&'s self, name: &str) -> Result<impl Read + use<'s>, CliError> {
+        let path = self.path(name);
+        let got = self.runtime.block_on(self.store.get(&path));
+        Ok(Bytes {
+            stream: got.map_err(self.failed("get"))?.into_stream(),
+            runtime: &self.runtime,
+            rest: Vec::new(),
+            at: 0,
+        })
     }
 
     fn path(&self, name: &str) -> StorePath {
@@ -432,6 +469,41 @@ mod tests {
                 .0,
             3
         );
+    }
+
+    #[test]
+    fn what_is_there_counts_by_its_content() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = |name: &str| temporary.path().join(name);
+        std::fs::create_dir_all(path("store/below")).unwrap();
+        let store = Store::open(&format!("file://{}", path("store").display())).unwrap();
+        exported(temporary.path(), 10);
+        let names: Vec<_> = SnapshotFolder::new(path("files"))
+            .paths()
+            .unwrap()
+            .iter()
+            .map(|path| path.file_name().unwrap().to_owned())
+            .collect();
+        let write = |to: PathBuf, bytes: &[u8]| {
+            let mut file = File::create(to).unwrap();
+            io::Write::write_all(&mut file, bytes).unwrap();
+        };
+        // Left by an upload that was cut off; another one of the same length; and one elsewhere.
+        let bytes = |place: usize| std::fs::read(path("files").join(&names[place])).unwrap();
+        write(path("store").join(&names[0]), &bytes(0));
+        let mut other = bytes(1);
+        other[99_999] ^= 1;
+        write(path("store").join(&names[1]), &other);
+        write(path("store/below").join(&names[2]), &bytes(2));
+        write(path("store/below/v1.0-qmtree-manifest.7.note"), b"no note");
+        assert_eq!(store.upload(&path("files")).unwrap(), (3, 4));
+        assert_eq!(store.upload(&path("files")).unwrap(), (0, 4));
+        assert_eq!(store.download(&path("copy"), None).unwrap(), (4, 4));
+        // Somebody else was faster.
+        let note = "another note";
+        let there = BTreeMap::new();
+        let refused = store.put_manifest(note, &there).unwrap_err();
+        assert!(refused.chain().contains("put"), "{}", refused.chain());
     }
 
     #[test]

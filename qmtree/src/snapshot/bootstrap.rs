@@ -18,6 +18,7 @@ use super::journal::append_journal;
 use super::plan::{Plan, advance};
 use super::refusal::SnapshotRefusal;
 use super::set::SnapshotSet;
+use super::state::Blocks;
 use crate::db::Db;
 use crate::error::Error;
 use crate::open::Opened;
@@ -66,6 +67,7 @@ impl Db {
         options: ImportOptions,
     ) -> Result<Self, Error> {
         let plan = Plan::new(SnapshotSet::open(&*disk, files)?, *trusted)?;
+        let plan = plan.with_known(&options.known_heads)?;
         if plan.sealed == 0 {
             // Everything is in the tail.
             return Self::import_snapshot_on(disk, dir, files, trusted, options);
@@ -73,13 +75,14 @@ impl Db {
         if disk.exists(&dir.join(DATABASE_FILE)) {
             return finish(disk, dir, trusted, options);
         }
+        plan.check_known()?;
         let base = base_of(&plan)?;
         let files = verified_state(&plan, &options)?;
         let opened = prepare(disk, dir, &plan)?;
         {
             let _lock = lock_database(&*opened.disk, dir)?;
             remove_segments(&opened)?;
-            let state = import_state(files, &opened, &plan, &options)?;
+            let state = import_state(files, &opened, &plan, &options, Blocks::OfTail)?;
             let roots: Vec<_> = (0..plan.sealed)
                 .map(|twig| plan.upper.node(TWIG_LEVEL, twig).unwrap_or_default())
                 .collect();

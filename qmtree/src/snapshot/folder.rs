@@ -1,8 +1,10 @@
 //! Keeping a folder of snapshot files: listing, dropping old leaves, comparing hashes.
 
-use super::export::entries;
+use super::output::Output;
 use super::plan::{Progress, advance};
+use super::refusal::SnapshotRefusal;
 use super::set::SnapshotSet;
+use crate::db::Db;
 use crate::error::Error;
 use qmtree_proofs::Head;
 use qmtree_storage::snapshot::{
@@ -32,6 +34,11 @@ pub struct SnapshotInfo {
     pub name: SnapshotName,
     /// Its leaves, or those that its roots stand for; in files of the state log, its entries.
     pub leaves: Range<u64>,
+    /// Its twigs; of a tail, the ones that its leaves or entries are in.
+    pub twigs: Range<u64>,
+    /// Entries for each live key beyond which a state log compacts, 0 if it does not; 0 in files of
+    /// leaves.
+    pub entries_per_key: u8,
     /// Blocks that end in it.
     pub blocks: Range<u64>,
     /// Its length in bytes.
@@ -47,6 +54,8 @@ impl SnapshotInfo {
             path: file.path().to_path_buf(),
             name: header.name,
             leaves: header.leaves(),
+            twigs: header.twigs(),
+            entries_per_key: header.compaction.entries_per_key(),
             blocks: file.blocks(),
             len_bytes: file.len_bytes(),
             head: header.head,
@@ -150,14 +159,7 @@ impl SnapshotFolder {
         verifier: Option<&NoteVerifier>,
         progress: &Progress,
     ) -> Result<Manifest, Error> {
-        let Some(signed) = self.manifest()? else {
-            return Err(SnapshotError::Io {
-                path: self.folder.join("v1.0-qmtree-manifest.*.note"),
-                action: "find the manifest",
-                source: std::io::ErrorKind::NotFound.into(),
-            }
-            .into());
-        };
+        let signed = self.manifest()?.ok_or(SnapshotRefusal::ManifestMissing)?;
         let manifest = match verifier {
             Some(verifier) => signed.verify(verifier)?.clone(),
             None => signed.unverified().clone(),
@@ -165,36 +167,51 @@ impl SnapshotFolder {
         for entry in &manifest.files {
             let path = self.folder.join(entry.name.to_string());
             let file = SnapshotFile::open(&*self.disk, &path)?;
-            let differs = |what| Err(Error::from(SnapshotError::Differs { path, what }));
-            if file.len_bytes() != entry.len_bytes {
-                return differs("length");
-            }
-            if file.blake3() != entry.blake3 {
-                return differs("content");
-            }
+            check_listed(&manifest, &file)?;
             let leaves = file.header().leaves();
             advance(progress, leaves.end - leaves.start);
         }
         Ok(manifest)
     }
 
-    /// Drops the leaves of files that lie wholly before `twig`, and keeps the roots of their twigs.
-    /// What is left can still be imported from roots. Returns how many files went.
+    /// Where the files are that a manifest of this folder lists. These are what a signature of it
+    /// covers, once [`check_manifest`](Self::check_manifest) has compared them; other files of the
+    /// folder are anybody's.
+    #[must_use]
+    pub fn listed(&self, manifest: &Manifest) -> Vec<PathBuf> {
+        let names = manifest.files.iter().map(|entry| entry.name.to_string());
+        names.map(|name| self.folder.join(name)).collect()
+    }
+
+    /// Opens these files of the folder, and no others, as [`Db::open_snapshot`] does.
     ///
     /// # Errors
-    /// [`Error::Snapshot`] if a file cannot be read or written.
+    /// As [`Db::open_snapshot`].
+    pub fn open(&self, files: &[PathBuf], trusted: &Head) -> Result<Db, Error> {
+        Db::open_snapshot_on(Arc::clone(&self.disk), &self.folder, files, trusted)
+    }
+
+    /// Drops the leaves of files that lie wholly before `twig`, and keeps the roots of their twigs.
+    /// What is left can still be imported from roots. Returns how many files went. Only files that
+    /// the manifest lists count; what is dropped is compared with its hash there before.
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`] if a file cannot be read or written, or is not as listed;
+    /// [`Error::Refused`] if there is no manifest.
     pub fn retain_from(&self, twig: u64, signer: Option<&NoteSigner>) -> Result<usize, Error> {
-        let set = self.set()?;
+        let (manifest, set) = self.listed_files()?;
         let (mut written, mut gone, mut count) = (Vec::new(), Vec::new(), 0);
+        let output = Output::new(&*self.disk, &self.folder);
         for file in set.files() {
             let header = *file.header();
             let content = header.name.content;
             if content == SnapshotContent::Tags && header.name.to <= twig {
-                gone.push(file);
+                gone.push(header.name);
             }
             if content != SnapshotContent::Execution || header.name.to > twig {
                 continue;
             }
+            check_listed(&manifest, file)?;
             let name = SnapshotName {
                 content: SnapshotContent::Roots,
                 ..header.name
@@ -205,63 +222,65 @@ impl SnapshotFolder {
                 blocks: &[],
                 tags: &[],
             };
-            if !self.disk.exists(&self.folder.join(name.to_string())) {
-                let entry: Result<_, Error> =
-                    write_snapshot(&*self.disk, &self.folder, &parts, |_| Ok(()));
-                written.push(entry?);
-            }
-            gone.push(file);
+            written.push(output.put(name, |disk| {
+                write_snapshot(disk, &self.folder, &parts, |_| Ok::<_, Error>(()))
+            })?);
+            gone.push(header.name);
             count += 1;
         }
-        self.finish(&set, &gone, written, signer)?;
+        self.finish(&output, manifest, &gone, written, signer)?;
         Ok(count)
     }
 
-    pub(super) fn set(&self) -> Result<SnapshotSet, Error> {
+    fn set(&self) -> Result<SnapshotSet, Error> {
         let paths = SnapshotSet::paths(&*self.disk, &self.folder)?;
         SnapshotSet::open(&*self.disk, &paths)
     }
 
-    /// Writes the manifest of what stays and what is new, and removes what goes.
+    /// The files that the manifest lists, not compared yet.
+    pub(super) fn listed_files(&self) -> Result<(Manifest, SnapshotSet), Error> {
+        let signed = self.manifest()?.ok_or(SnapshotRefusal::ManifestMissing)?;
+        let manifest = signed.unverified().clone();
+        let set = SnapshotSet::open(&*self.disk, &self.listed(&manifest))?;
+        Ok((manifest, set))
+    }
+
+    /// Writes the manifest of what stays and what is new, and then removes what goes.
     pub(super) fn finish(
         &self,
-        set: &SnapshotSet,
-        gone: &[&SnapshotFile],
+        output: &Output<'_>,
+        mut manifest: Manifest,
+        gone: &[SnapshotName],
         written: Vec<ManifestEntry>,
         signer: Option<&NoteSigner>,
     ) -> Result<(), Error> {
         if written.is_empty() && gone.is_empty() {
             return Ok(());
         }
-        let is_gone = |file: &&SnapshotFile| gone.iter().any(|gone| gone.path() == file.path());
-        let kept: Vec<_> = set.files().iter().filter(|file| !is_gone(file)).collect();
-        let mut files = entries(&*self.disk, &self.folder, &kept)?;
-        files.extend(written);
-        files.sort_by_key(|entry| entry.name);
-        let head = match self.manifest()? {
-            Some(old) => old.unverified().head,
-            // Without a manifest: the head of the file that reaches furthest.
-            None => {
-                let heads = set.files().iter().map(|file| file.header().head);
-                let furthest = heads.max_by_key(|head| head.leaf_count);
-                furthest.ok_or(super::SnapshotRefusal::Empty)?
-            }
-        };
-        let manifest = Manifest { head, files };
+        let new = |name| written.iter().any(|entry| entry.name == name);
+        manifest
+            .files
+            .retain(|entry| !gone.contains(&entry.name) && !new(entry.name));
+        manifest.files.extend(written);
+        manifest.files.sort_by_key(|entry| entry.name);
         write_manifest(&*self.disk, &self.folder, &manifest, signer)?;
-        for file in gone {
-            let failed = |source| Error::Io {
-                path: file.path().to_path_buf(),
-                action: "remove",
-                source,
-            };
-            self.disk.remove(file.path()).map_err(failed)?;
-        }
-        let failed = |source| Error::Io {
-            path: self.folder.clone(),
-            action: "sync",
-            source,
-        };
-        self.disk.sync_dir(&self.folder).map_err(failed)
+        let gone: Vec<_> = gone
+            .iter()
+            .map(|name| self.folder.join(name.to_string()))
+            .collect();
+        output.remove_all(gone.iter().map(PathBuf::as_path))
     }
+}
+
+/// A file must be as its manifest lists it. Reads all of it.
+pub(super) fn check_listed(manifest: &Manifest, file: &SnapshotFile) -> Result<(), Error> {
+    let path = file.path().to_path_buf();
+    let name = file.header().name;
+    let entry = manifest.files.iter().find(|entry| entry.name == name);
+    let what = match entry {
+        Some(entry) if file.len_bytes() != entry.len_bytes => "length",
+        Some(entry) if file.blake3() == entry.blake3 => return Ok(()),
+        _ => "content",
+    };
+    Err(SnapshotError::Differs { path, what }.into())
 }

@@ -17,7 +17,7 @@ use super::journal::write_journal;
 use super::plan::{Plan, advance, inside};
 use super::refusal::SnapshotRefusal;
 use super::set::SnapshotSet;
-use super::state::{ImportedState, StateFiles};
+use super::state::{Blocks, ImportedState, StateFiles};
 use crate::db::Db;
 use crate::error::Error;
 use crate::open::Opened;
@@ -81,6 +81,7 @@ impl Db {
             return Err(SnapshotRefusal::LeavesMissing { from, to }.into());
         }
         plan.check_blocks()?;
+        plan.check_listed()?;
         if disk.exists(&dir.join(DATABASE_FILE)) {
             return finish(disk, dir, trusted, options);
         }
@@ -90,7 +91,7 @@ impl Db {
         {
             let _lock = lock_database(&*opened.disk, dir)?;
             let kept = keep_whole(&opened, &plan, size)?;
-            let state = import_state(files, &opened, &plan, &options)?;
+            let state = import_state(files, &opened, &plan, &options, Blocks::All)?;
             write_segments(&opened, &plan, size, &kept, &options)?;
             write_journal(&opened, &plan, state.as_ref())?;
             write_header(&opened, state.as_ref())?;
@@ -137,9 +138,11 @@ pub(super) fn import_state(
     opened: &Opened,
     plan: &Plan,
     options: &ImportOptions,
+    blocks: Blocks,
 ) -> Result<Option<ImportedState>, Error> {
     let size = options.open.segment_twigs.max(1);
-    let import = |files: StateFiles<'_>| files.import(opened, plan, size, &options.progress);
+    let import =
+        |files: StateFiles<'_>| files.import(opened, plan, size, &options.progress, blocks);
     files.map(import).transpose()
 }
 
@@ -273,42 +276,4 @@ pub(super) fn write_run(
         let path = write_segment(disk, folder, opened.identity, derived, first_block, &ends)?;
         Ok(path)
     })
-}
-
-/// Verifies snapshot files against a trusted head: every leaf and every node, as an import does,
-/// without writing anything; and what there is of the state log, if there is any file of it.
-///
-/// # Errors
-/// As [`Db::import_snapshot`].
-pub fn verify_snapshot(
-    files: &[PathBuf],
-    trusted: &Head,
-    options: &ImportOptions,
-) -> Result<(), Error> {
-    verify_snapshot_on(&RealDisk, files, trusted, options)
-}
-
-/// [`verify_snapshot`] of files on a disk of the caller's.
-///
-/// # Errors
-/// As [`verify_snapshot`].
-pub fn verify_snapshot_on(
-    disk: &dyn Disk,
-    files: &[PathBuf],
-    trusted: &Head,
-    options: &ImportOptions,
-) -> Result<(), Error> {
-    let plan = Plan::new(SnapshotSet::open(disk, files)?, *trusted)?;
-    let plan = plan.with_known(&options.known_heads)?;
-    if let Some(run) = plan.set.without_leaves(plan.sealed) {
-        let Range {
-            start: from,
-            end: to,
-        } = run;
-        return Err(SnapshotRefusal::LeavesMissing { from, to }.into());
-    }
-    if StateFiles::any(&plan) {
-        verified_state(&plan, options)?;
-    }
-    plan.verify(options.threads, &options.progress)
 }

@@ -18,22 +18,24 @@ mod import_options;
 mod journal;
 mod kept;
 mod merge;
+mod output;
 mod plan;
 mod refusal;
 mod roots;
 mod set;
 mod state;
 mod store;
+mod verify;
 
 pub use export::{ExportOptions, Exported, StateExport};
 pub use folder::{SnapshotFolder, SnapshotInfo};
-pub use import::{verify_snapshot, verify_snapshot_on};
 pub use import_options::ImportOptions;
 pub use qmtree_storage::snapshot::{
     KeyError, Manifest, ManifestEntry, NoteSigner, NoteVerifier, SignedManifest, SnapshotContent,
     SnapshotError, SnapshotName, manifest_number,
 };
 pub use refusal::SnapshotRefusal;
+pub use verify::{Verified, VerifiedState, verify_snapshot, verify_snapshot_on};
 
 pub(crate) use state::StateStore;
 pub(crate) use store::SnapshotStore;

@@ -68,7 +68,7 @@ impl Plan {
         }
         let from = sealed * TWIG_LEAVES;
         let leaf_count = head.leaf_count;
-        let file = set.front_of(sealed, leaf_count);
+        let file = set.front_of(sealed, &head);
         let file = file.ok_or(SnapshotRefusal::TailMissing { from, leaf_count })?;
         let front = file.twig(sealed)?;
         let count = usize::try_from(leaf_count - from).unwrap_or(usize::MAX);
@@ -163,6 +163,49 @@ impl Plan {
             }
         }
         Ok(Self { known, ..self })
+    }
+
+    /// Each known head is of a block that the files list, so that it will be compared.
+    pub(crate) fn check_listed(&self) -> Result<(), SnapshotRefusal> {
+        let lists = |number: &u64| {
+            let mut files = self.set.files().iter();
+            files.any(|file| file.block(*number).is_some())
+        };
+        match self.known.keys().find(|number| !lists(number)) {
+            Some(number) => Err(SnapshotRefusal::Head {
+                block_number: *number,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Compares the known heads of blocks that end in whole twigs with the leaves of these twigs,
+    /// and with the tail: for where only roots are taken from the files.
+    pub(crate) fn check_known(&self) -> Result<(), Error> {
+        self.block_ends(&self.tail_blocks, |_, _| None)?;
+        let sealed = self.sealed * TWIG_LEAVES;
+        let mut lanes = TwigLanes::new(self.hasher);
+        for (number, head) in &self.known {
+            let block_number = *number;
+            if self.tail_blocks.iter().any(|(tail, _)| tail == number) {
+                continue;
+            }
+            let differs = SnapshotRefusal::Head { block_number };
+            let last = head.leaf_count.checked_sub(1).filter(|last| *last < sealed);
+            let twig = last.ok_or(differs)? / TWIG_LEAVES;
+            let leaves = twig * TWIG_LEAVES..(twig + 1) * TWIG_LEAVES;
+            if !self.set.has_leaves(twig) {
+                return Err(SnapshotRefusal::KnownUnseen { block_number, twig }.into());
+            }
+            let blocks = self.set.blocks(leaves)?;
+            let block = blocks.iter().find(|(found, _)| found == number);
+            let block = *block.ok_or(differs)?;
+            self.derive(&mut lanes, twig..twig + 1, |derived| {
+                self.block_ends(&[block], inside(derived))?;
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     /// Compares root and last block with the trusted head.

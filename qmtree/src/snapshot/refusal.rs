@@ -55,6 +55,31 @@ pub enum SnapshotRefusal {
         /// Entries of the state log.
         entry_count: u64,
     },
+    /// Leaves that are to be exported were dropped.
+    #[error(
+        "the leaves before {} were pruned here: export from there (`--from-twig {twig}`), or into a \
+         folder that has the files of what was before",
+        twig.saturating_mul(qmtree_proofs::TWIG_LEAVES)
+    )]
+    LeavesPruned {
+        /// The first twig whose leaves are there.
+        twig: u64,
+    },
+    /// The folder to export into has files of another log, or of another history.
+    #[error(
+        "twig {twig} is another one in the files of this folder: export into another folder; or, if \
+         they are of blocks that were unwound, remove the files from that twig on"
+    )]
+    Elsewhere {
+        /// A twig that differs.
+        twig: u64,
+    },
+    /// Files of a folder that nothing is known about.
+    #[error(
+        "the folder has no manifest that says which of its files are whole: fetch it, or export into \
+         the folder again"
+    )]
+    ManifestMissing,
     /// Not all entries of the state log are there to be exported.
     #[error(
         "the state before transaction {earliest} was pruned, or never here: export what is live \
@@ -129,6 +154,17 @@ pub enum SnapshotRefusal {
     Head {
         /// The block.
         block_number: u64,
+    },
+    /// A trusted head of a block whose leaves no file has.
+    #[error(
+        "block {block_number} has a trusted head, and no file has the leaves of twig {twig} to \
+         compare it with: give it when the leaves are filled in"
+    )]
+    KnownUnseen {
+        /// The block.
+        block_number: u64,
+        /// The twig in which it ends.
+        twig: u64,
     },
     /// History without roots begins in its first block.
     #[error("a log whose first whole twigs belong to block 0 cannot start from roots: import it")]

@@ -2,7 +2,7 @@
 
 use super::refusal::SnapshotRefusal;
 use crate::error::Error;
-use qmtree_proofs::{Digest, TWIG_LEAVES};
+use qmtree_proofs::{Digest, Head, TWIG_LEAVES};
 use qmtree_storage::snapshot::{
     SnapshotBlock, SnapshotContent, SnapshotFile, SnapshotHeader, SnapshotTwig,
 };
@@ -61,6 +61,15 @@ impl SnapshotSet {
     pub(crate) fn next_start(&self, twig: u64) -> Option<u64> {
         let mut starts = self.runs.iter().map(|run| run.twigs.start);
         starts.find(|start| *start > twig)
+    }
+
+    /// Where the leaves of a log with this head are read from, of which so many twigs are whole.
+    pub(crate) fn used_files(&self, sealed: u64, head: &Head) -> impl Iterator<Item = &Path> {
+        let runs = self.runs.iter();
+        let whole = runs.filter(move |run| run.twigs.start < sealed);
+        let whole = whole.filter_map(|run| self.files.get(run.file));
+        let files = whole.chain(self.front_of(sealed, head));
+        files.map(SnapshotFile::path)
     }
 
     fn file_of(&self, twig: u64) -> Option<&SnapshotFile> {
@@ -122,20 +131,23 @@ impl SnapshotSet {
             .find_map(|file| file.tags(twig))
     }
 
-    /// The file that has the leaves of twig `twig` up to `leaf_count`: one with the whole twig,
-    /// or a tail.
-    pub(crate) fn front_of(&self, twig: u64, leaf_count: u64) -> Option<&SnapshotFile> {
+    /// The file that has the leaves of twig `twig` up to the end of a log with this head: its tail, or
+    /// else one with the whole twig, or the tail of a later head.
+    pub(crate) fn front_of(&self, twig: u64, head: &Head) -> Option<&SnapshotFile> {
         let has = |file: &&SnapshotFile| {
             let header = file.header();
             let content = header.name.content;
             matches!(content, SnapshotContent::Execution | SnapshotContent::Tail)
                 && header.twigs().contains(&twig)
-                && header.leaves().end >= leaf_count
+                && header.leaves().end >= head.leaf_count
         };
-        // Whole twigs first: of those the blocks are listed once.
-        let whole = |file: &&SnapshotFile| file.header().name.content == SnapshotContent::Execution;
-        let mut all = self.files.iter().filter(has);
-        all.clone().find(whole).or_else(|| all.next())
+        // Others may be of a fork; the one of this head is not.
+        let rank = |file: &&SnapshotFile| match file.header().name.content {
+            SnapshotContent::Tail if file.header().head == *head => 0,
+            SnapshotContent::Execution => 1,
+            _ => 2,
+        };
+        self.files.iter().filter(has).min_by_key(rank)
     }
 
     /// The blocks that end behind `range.start` leaves and at `range.end` at the latest, by the

@@ -9,6 +9,7 @@
 
 mod bootstrap;
 mod crash;
+mod export;
 mod folder;
 mod golden;
 mod in_place;

@@ -4,10 +4,13 @@ use crate::support::{
     COPY, DB, OUT, database, disk, export, import, import_options, leaves, paths,
 };
 use qmtree::proofs::{Head, Profile, TxNum};
-use qmtree::snapshot::{ExportOptions, Exported, SnapshotContent, SnapshotRefusal};
+use qmtree::snapshot::{
+    ExportOptions, Exported, SnapshotContent, SnapshotError, SnapshotRefusal, StateExport,
+};
 use qmtree::{At, Db, Error};
 use qmtree_storage::Disk;
 use qmtree_storage::sim::SimDisk;
+use qmtree_storage::snapshot::{SnapshotBlock, SnapshotFile, SnapshotParts, write_snapshot};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -200,7 +203,11 @@ fn files_of_another_history_are_refused() {
     let mut forked = database(&case.disk, "/fork", Profile::Blake3, 0, &[1500; 3]);
     forked.append_block(3, &leaves(103, 3000)).unwrap();
     let refused = forked.export_snapshot_on(&*case.disk, Path::new(OUT), &ExportOptions::default());
-    assert!(matches!(refused, Err(Error::Snapshot(_))), "{refused:?}");
+    let elsewhere = SnapshotRefusal::Elsewhere { twig: 2 };
+    assert!(
+        matches!(refused, Err(Error::Refused(found)) if found == elsewhere),
+        "{refused:?}"
+    );
 }
 
 /// Rewrites the block table of a file: the ends of blocks 1 and 2 move by one leaf.
@@ -322,4 +329,90 @@ fn a_file_by_another_name_is_refused() {
         ));
     }
     let _ = disk();
+}
+
+/// A file of the same leaves with another block table, whose checksums fit.
+fn with_block(case: &crate::state_files::Case, path: &Path, number: u64, block: SnapshotBlock) {
+    let file = SnapshotFile::open(&*case.disk, path).unwrap();
+    let blocks: Vec<_> = file
+        .blocks()
+        .map(|other| match other == number {
+            true => block,
+            false => file.block(other).unwrap(),
+        })
+        .collect();
+    let parts = SnapshotParts {
+        header: *file.header(),
+        roots: file.roots(),
+        blocks: &blocks,
+        tags: &[],
+    };
+    case.disk.create_dir_all(Path::new("/forged")).unwrap();
+    let written = write_snapshot(&*case.disk, Path::new("/forged"), &parts, |sink| {
+        for twig in file.header().twigs() {
+            let word = file.twig(twig)?;
+            sink.twig(&word.anchor(), [word.payloads()]).unwrap();
+        }
+        Ok::<_, SnapshotError>(())
+    });
+    let forged = Path::new("/forged").join(written.unwrap().name.to_string());
+    case.sim
+        .set_content(path, case.sim.content(&forged).unwrap());
+    case.disk.remove(&forged).unwrap();
+}
+
+#[test]
+fn state_roots_and_entry_counts_of_older_blocks_are_compared() {
+    for (profile, blocks) in [(Profile::Blake3, 9), (Profile::Keccak256, 14)] {
+        let case = crate::state_files::Case::new(profile, blocks, 900, 60);
+        let exported = case.export(StateExport::Full);
+        let whole = |entry: &&qmtree::snapshot::ManifestEntry| {
+            entry.name.content == SnapshotContent::Execution
+        };
+        let (mut tries, names) = (0, exported.files.iter().filter(whole));
+        for path in names.map(|entry| Path::new(OUT).join(entry.name.to_string())) {
+            let before = case.sim.content(&path).unwrap();
+            let file = SnapshotFile::open(&*case.disk, &path).unwrap();
+            for number in file.blocks() {
+                let block = file.block(number).unwrap();
+                let other = SnapshotBlock {
+                    state_root: alloy_primitives::B256::repeat_byte(7),
+                    ..block
+                };
+                let mut forged = vec![(
+                    other,
+                    SnapshotRefusal::Head {
+                        block_number: number,
+                    },
+                )];
+                if let Some(earlier) = number.checked_sub(1).and_then(|n| file.block(n)) {
+                    let other = SnapshotBlock {
+                        leaf_count: block.leaf_count,
+                        ..earlier
+                    };
+                    forged.push((
+                        other,
+                        SnapshotRefusal::Blocks {
+                            block_number: number,
+                        },
+                    ));
+                }
+                for (block, refusal) in forged {
+                    case.sim.set_content(&path, before.clone());
+                    with_block(&case, &path, number, block);
+                    let refused = case.import(&exported, import_options()).unwrap_err();
+                    assert!(
+                        matches!(&refused, Error::Refused(found) if *found == refusal),
+                        "block {number}: {refused}"
+                    );
+                    assert!(!case.disk.exists(&Path::new(COPY).join("qmtree.db")));
+                    tries += 1;
+                }
+            }
+            case.sim.set_content(&path, before);
+        }
+        assert!(tries > 8);
+        // What the refused ones have left is taken over, and compared again.
+        case.imported(&exported).check().unwrap();
+    }
 }

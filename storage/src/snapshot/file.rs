@@ -5,7 +5,7 @@ use super::error::SnapshotError;
 use super::header::{HEADER_LEN, SnapshotHeader};
 use super::name::{SnapshotContent, SnapshotName};
 use super::packed::unpack_word;
-use super::words::{WordError, WordFile, WordPlace, Words};
+use super::words::{WordCodes, WordError, WordFile, WordPlace, Words};
 use crate::entries::TwigOpening;
 use crate::io::{Disk, Mapped};
 use crate::tag::Tag;
@@ -35,6 +35,8 @@ pub struct SnapshotFile {
     roots: Vec<Digest>,
     blocks: BlockTable,
     tags: Vec<Tag>,
+    /// For words with patterns, if there are any.
+    codes: Option<WordCodes>,
 }
 
 /// A twig as a snapshot holds it, or the front of one.
@@ -90,6 +92,7 @@ impl SnapshotFile {
             roots,
             blocks,
             tags,
+            codes,
         } = parts;
         let file = Self {
             path,
@@ -100,6 +103,7 @@ impl SnapshotFile {
             roots,
             blocks,
             tags,
+            codes,
         };
         if let Some(first) = file.header.twigs().next()
             && !file.places.is_empty()
@@ -196,16 +200,16 @@ impl SnapshotFile {
         let place = twig.checked_sub(self.header.twigs().start);
         let place = place.and_then(|place| places.get(usize::try_from(place).ok()?));
         let place = place.ok_or_else(|| self.content("twig"))?;
-        match &place.bytes {
-            Some(range) => Ok(Cow::Borrowed(
+        match (&place.bytes, &self.codes) {
+            (Some(range), _) => Ok(Cow::Borrowed(
                 self.map.get(range.clone()).unwrap_or_default(),
             )),
-            None => {
-                let failed = SnapshotError::words(&self.path);
+            (None, Some(codes)) => {
                 let limit = usize::try_from(place.len).unwrap_or(usize::MAX);
-                let file = WordFile::parse(&self.map).map_err(&failed)?;
-                file.word_at(place.offset, limit).map_err(&failed)
+                let word = codes.word_at(&self.map, place.offset, limit);
+                word.map_err(SnapshotError::words(&self.path))
             }
+            (None, None) => Err(self.content("twig")),
         }
     }
 
@@ -274,6 +278,7 @@ struct Parts {
     roots: Vec<Digest>,
     blocks: BlockTable,
     tags: Vec<Tag>,
+    codes: Option<WordCodes>,
 }
 
 /// The words behind word 0 that files of a content have.
@@ -345,15 +350,18 @@ impl Shape {
 struct Tables<'r, 'f, 'a> {
     path: &'r Path,
     reader: Words<'f, 'a>,
-    limit: usize,
+    /// Bytes that all of them may still unpack to. What is made of them takes several times as
+    /// much, and ours do not unpack.
+    left: usize,
     crc: u32,
 }
 
 impl<'a> Tables<'_, '_, 'a> {
     fn next(&mut self) -> Result<Cow<'a, [u8]>, SnapshotError> {
-        let word = self.reader.next_word(self.limit);
+        let word = self.reader.next_word(self.left);
         let word = word.and_then(|word| word.ok_or(WordError::Truncated("words")));
         let word = word.map_err(SnapshotError::words(self.path))?;
+        self.left -= word.len();
         self.crc = crc32c::crc32c_append(self.crc, &word);
         Ok(word)
     }
@@ -382,6 +390,7 @@ fn read_frame(path: &Path, bytes: &[u8]) -> Result<(SnapshotHeader, Parts), Snap
         return Err(too_long());
     }
     let (mut parts, mut sum) = (Parts::default(), 0_u64);
+    parts.codes = (file.pattern_count() > 0).then(|| file.codes());
     for at in 0..shape.leaf_words {
         let place = reader.skip_word().map_err(&words)?;
         let place = place.filter(|place| shape.fits(at, place.len));
@@ -395,7 +404,7 @@ fn read_frame(path: &Path, bytes: &[u8]) -> Result<(SnapshotHeader, Parts), Snap
     let mut tables = Tables {
         path,
         reader,
-        limit: usize::try_from(limit).unwrap_or(usize::MAX),
+        left: bytes.len(),
         crc: 0,
     };
     let (range, leaves) = (header.name.to - header.name.from, header.leaves());

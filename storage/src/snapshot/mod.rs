@@ -27,6 +27,7 @@ mod key;
 mod manifest;
 mod marker;
 mod name;
+mod nowhere;
 mod packed;
 mod receive;
 pub mod words;
@@ -43,6 +44,7 @@ pub use manifest::{
 };
 pub use marker::{IMPORT_FILE, begin_import, end_import};
 pub use name::{SnapshotContent, SnapshotName};
+pub use nowhere::Nowhere;
 pub use packed::{PackError, pack_word, unpack_word};
 pub use receive::{has_file, receive_file};
 pub use writer::{LeafSink, SnapshotParts, write_snapshot, write_state_snapshot};

@@ -55,7 +55,9 @@ impl SnapshotContent {
         Self::ALL.into_iter().find(|content| content.id() == id)
     }
 
-    fn text(self) -> &'static str {
+    /// How it is called in the names of files.
+    #[must_use]
+    pub fn text(self) -> &'static str {
         match self {
             Self::Execution => "qmtree-execution",
             Self::Roots => "qmtree-roots",

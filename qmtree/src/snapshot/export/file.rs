@@ -1,5 +1,6 @@
 //! One file of the execution log: its leaves, and the tables behind them.
 
+use super::super::output::Output;
 use super::super::plan::{Progress, advance};
 use super::tags::write_tags;
 use super::{Export, failed};
@@ -7,7 +8,7 @@ use crate::error::Error;
 use qmtree_kernels::Hasher;
 use qmtree_proofs::state::Compaction;
 use qmtree_proofs::{Digest, Head, PAYLOAD_LEN, TWIG_LEAVES, TWIG_LEVEL, TwigId, TxNum};
-use qmtree_storage::Disk;
+use qmtree_storage::Tag;
 use qmtree_storage::snapshot::{
     LeafSink, ManifestEntry, SnapshotBlock, SnapshotContent, SnapshotHeader, SnapshotName,
     SnapshotParts, write_snapshot,
@@ -15,16 +16,67 @@ use qmtree_storage::snapshot::{
 use std::ops::Range;
 use std::path::Path;
 
+/// What a file has beside its leaves.
+struct Tables {
+    header: SnapshotHeader,
+    roots: Vec<Digest>,
+    blocks: Vec<SnapshotBlock>,
+    tags: Vec<Tag>,
+}
+
+impl Tables {
+    fn parts(&self) -> SnapshotParts<'_> {
+        SnapshotParts {
+            header: self.header,
+            roots: &self.roots,
+            blocks: &self.blocks,
+            tags: &self.tags,
+        }
+    }
+}
+
 impl Export {
     /// Writes a file, and before it the one of its tags, if there are any and it has a file of
     /// its own for them: where the leaves are the tags are too.
     pub(super) fn write_file(
         &self,
-        disk: &dyn Disk,
-        folder: &Path,
+        output: &Output<'_>,
         name: SnapshotName,
         progress: &Progress,
     ) -> Result<Vec<ManifestEntry>, Error> {
+        let tables = self.tables(name)?;
+        let mut entries = Vec::new();
+        if name.content != SnapshotContent::Tail {
+            entries.extend(write_tags(output, &tables.parts())?);
+        }
+        let (twigs, leaves) = (tables.header.twigs(), tables.header.leaves());
+        let entry = output.put(name, |disk| {
+            write_snapshot(disk, output.folder, &tables.parts(), |sink| {
+                for twig in twigs.clone() {
+                    let count = (leaves.end - twig * TWIG_LEAVES).min(TWIG_LEAVES);
+                    self.write_twig(sink, twig, count)?;
+                    advance(progress, count);
+                }
+                Ok::<_, Error>(())
+            })
+        })?;
+        entries.push(entry);
+        Ok(entries)
+    }
+
+    /// Writes the tags of leaves that have their file.
+    pub(super) fn write_lost_tags(
+        &self,
+        output: &Output<'_>,
+        name: SnapshotName,
+    ) -> Result<Option<ManifestEntry>, Error> {
+        let content = SnapshotContent::Execution;
+        let tables = self.tables(SnapshotName { content, ..name })?;
+        write_tags(output, &tables.parts())
+    }
+
+    /// All that a file has but its leaves.
+    fn tables(&self, name: SnapshotName) -> Result<Tables, Error> {
         let tail = name.content == SnapshotContent::Tail;
         let twigs = match tail {
             true => self.whole..self.whole + 1,
@@ -50,33 +102,16 @@ impl Export {
             tables_crc: 0,
             compaction: Compaction::OFF,
         };
-        let blocks: Vec<_> = blocks.into_iter().map(|(_, block)| block).collect();
         let root = |twig| self.state.upper.node(TWIG_LEVEL, twig).unwrap_or_default();
-        let roots: Vec<_> = match tail {
-            true => Vec::new(),
-            false => twigs.clone().map(root).collect(),
-        };
-        let tags = self.tags(&leaves)?;
-        let parts = SnapshotParts {
+        Ok(Tables {
             header,
-            roots: &roots,
-            blocks: &blocks,
-            tags: &tags,
-        };
-        let mut entries = Vec::new();
-        if !tail && !tags.is_empty() {
-            entries.extend(write_tags(disk, folder, &parts)?);
-        }
-        let entry = write_snapshot(disk, folder, &parts, |sink| {
-            for twig in twigs {
-                let count = (leaves.end - twig * TWIG_LEAVES).min(TWIG_LEAVES);
-                self.write_twig(sink, twig, count)?;
-                advance(progress, count);
-            }
-            Ok::<_, Error>(())
-        })?;
-        entries.push(entry);
-        Ok(entries)
+            roots: match tail {
+                true => Vec::new(),
+                false => twigs.map(root).collect(),
+            },
+            blocks: blocks.into_iter().map(|(_, block)| block).collect(),
+            tags: self.tags(&leaves)?,
+        })
     }
 
     /// The head of a log that ends with so many leaves, which may be inside a block.

@@ -1,44 +1,52 @@
 //! From a database to snapshot files.
 
 mod file;
+mod kept;
 mod names;
 mod options;
 mod state;
 mod tags;
 
-pub(super) use names::{entries, file_names};
+pub(super) use names::file_names;
+use names::gaps;
 pub use options::{ExportOptions, Exported, StateExport};
 pub(super) use tags::write_tags;
 
+use super::output::Output;
 use super::refusal::SnapshotRefusal;
 use super::set::SnapshotSet;
 use crate::db::Db;
 use crate::error::Error;
 use crate::state::State;
 use crate::view::View;
-use qmtree_proofs::{Head, TWIG_LEAVES, TWIG_LEVEL};
+use qmtree_proofs::{Head, TWIG_LEAVES};
 use qmtree_storage::snapshot::{
-    Manifest, ManifestEntry, SnapshotContent, SnapshotError, SnapshotFile, SnapshotName,
+    Manifest, ManifestEntry, SnapshotContent, SnapshotName, newest_manifest, read_manifest,
     write_manifest,
 };
 use qmtree_storage::{Disk, Identity, RealDisk, create_folder, remove_temporary_files};
-use state::StateNames;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 impl Db {
     /// Writes snapshot files of the log into a folder, with a manifest.
     ///
-    /// Twigs that files of the folder hold already are not written again, so exporting now and then
-    /// appends. Cut off at any point, it goes on the next time. Views that are open, and a writer,
-    /// go on meanwhile. Costs reading and writing 96 bytes a leaf and hashing them with BLAKE3; no
+    /// Twigs that files of the folder hold already, by its manifest, are not written again, so
+    /// exporting now and then appends. What is new is written first, then the manifest, and only then
+    /// files go that it does not list: cut off at any point, what was exported before is still
+    /// there, and the next export goes on. (But a file of a history that was unwound may stand
+    /// where one of the same name must be: it is replaced just before the manifest.) Twigs that
+    /// are no longer whole, since blocks were unwound, go.
+    ///
+    /// Views that are open, and a writer, go on meanwhile. Costs reading and writing 96 bytes a leaf and hashing them with BLAKE3; no
     /// leaf hash is derived, but every payload is compared with its checksum.
     ///
     /// # Errors
-    /// [`Error::NoSuchBlock`]; [`Error::Refused`] if [all of the state log](StateExport::Full) is to
-    /// be exported and was pruned; [`Error::Segment`] if leaves are pruned or damaged;
-    /// [`Error::Snapshot`] if a file cannot be written, or one that is there is of another log.
+    /// [`Error::NoSuchBlock`]; [`Error::Refused`], and nothing is changed, if leaves are pruned that
+    /// no file has, or [all of the state log](StateExport::Full) is to be exported and was pruned, or
+    /// the folder has files of another log; [`Error::Segment`] if leaves are damaged;
+    /// [`Error::Snapshot`] if a file cannot be written, or one that is there cannot be read.
     pub fn export_snapshot(
         &self,
         folder: impl AsRef<Path>,
@@ -103,28 +111,27 @@ impl Export {
         create_folder(disk, folder).map_err(failed(folder))?;
         remove_temporary_files(disk, folder).map_err(failed(folder))?;
         let there = SnapshotSet::open(disk, &SnapshotSet::paths(disk, folder)?)?;
-        self.check_files(&there)?;
-        let from = self.covered(&there, options.from_twig);
-        let names = file_names(from..self.whole, options.file_twigs);
-        let mut written = self.write_all(disk, folder, &names, options)?;
+        let listed = match newest_manifest(disk, folder)? {
+            Some((_, path)) => Some(read_manifest(disk, &path)?.unverified().clone()),
+            None => None,
+        };
+        // What may be refused comes before anything is written.
         let state = self.state_names(options.state)?;
-        let (kept, old) = self.kept(&there, &state);
-        // A tail of this name may be of blocks that were unwound.
-        for path in &old {
-            disk.remove(path).map_err(failed(path))?;
+        let mut files = self.kept(&there, listed.as_ref(), &state)?;
+        let names = self.leaf_names(&files, options)?;
+        let state_names = self.missing_state(&files, &state, options)?;
+        let lost = self.lost_tags(&files, listed.as_ref());
+        let output = Output::new(disk, folder);
+        let mut written = self.write_all(&output, &names, options)?;
+        for name in lost {
+            written.extend(self.write_lost_tags(&output, name)?);
         }
-        if !old.is_empty() {
-            disk.sync_dir(folder).map_err(failed(folder))?;
+        for name in state_names {
+            written.push(self.write_state(&output, name)?);
         }
-        written.extend(self.write_state(disk, folder, &state, &kept, options)?);
-        if !kept
-            .iter()
-            .any(|file| file.header().name == self.tail_name())
-        {
-            written.extend(self.write_file(disk, folder, self.tail_name(), &options.progress)?);
+        if !files.iter().any(|entry| entry.name == self.tail_name()) {
+            written.extend(self.write_file(&output, self.tail_name(), &options.progress)?);
         }
-        let count = written.len();
-        let mut files = entries(disk, folder, &kept)?;
         files.extend(written);
         files.sort_by_key(|entry| entry.name);
         let manifest = Manifest {
@@ -132,82 +139,37 @@ impl Export {
             files,
         };
         let path = write_manifest(disk, folder, &manifest, options.signer.as_deref())?;
+        let stays = |name| manifest.files.iter().any(|entry| entry.name == name);
+        let old = there.files().iter();
+        let old = old.filter(|file| !stays(file.header().name));
+        output.remove_all(old.map(qmtree_storage::snapshot::SnapshotFile::path))?;
         Ok(Exported {
             head: self.head,
             files: manifest.files,
-            written: count,
+            written: output.written(),
             manifest: path,
         })
     }
 
-    /// The files in the folder are of this log, or the folder is another's.
-    fn check_files(&self, there: &SnapshotSet) -> Result<(), Error> {
-        for file in there.files() {
-            let content = file.header().name.content;
-            let state_log = &self.state.state_log;
-            let ours = |twig: u64, root| match content.is_state() {
-                // Those behind may be of blocks that were unwound.
-                true => {
-                    (twig + 1) * TWIG_LEAVES > state_log.entry_count()
-                        || state_log.entries_root(twig).is_ok_and(|ours| ours == root)
-                }
-                false => {
-                    twig >= self.whole || self.state.upper.node(TWIG_LEVEL, twig) == Some(root)
-                }
-            };
-            let roots = file.header().twigs().zip(file.roots());
-            let same = file.header().identity == self.identity
-                && roots.into_iter().all(|(twig, root)| ours(twig, *root));
-            if !same {
-                let path = file.path().to_path_buf();
-                let what = "log";
-                return Err(SnapshotError::Differs { path, what }.into());
-            }
-        }
-        Ok(())
-    }
-
-    /// The first twig from `from` on that no file has the leaves of.
-    fn covered(&self, there: &SnapshotSet, from: u64) -> u64 {
-        let mut at = from;
-        let leaves =
-            |file: &&SnapshotFile| file.header().name.content == SnapshotContent::Execution;
-        while let Some(file) = there
-            .files()
-            .iter()
-            .filter(leaves)
-            .find(|file| file.header().twigs().contains(&at))
-        {
-            at = file.header().twigs().end;
-        }
-        at
-    }
-
-    /// Files that stay, and those of other heads that go: tails, and what was live.
-    fn kept<'s>(
+    /// The files of whole twigs that are to be written: of those that no file has.
+    fn leaf_names(
         &self,
-        there: &'s SnapshotSet,
-        state: &StateNames,
-    ) -> (Vec<&'s SnapshotFile>, Vec<PathBuf>) {
-        let is_tail = |file: &&SnapshotFile| {
-            file.header().name.content == SnapshotContent::Tail && file.header().head == self.head
-        };
-        // The tail comes last: what lies beside it is of its head.
-        let same_head = there.files().iter().any(|file| is_tail(&file));
-        let stays = |file: &&SnapshotFile| {
-            let name = file.header().name;
-            match name.content {
-                SnapshotContent::Tail => is_tail(file),
-                content if content.is_state() => {
-                    let beside = content == SnapshotContent::State || same_head;
-                    beside && state.keeps(name)
-                }
-                _ => true,
-            }
-        };
-        let (kept, old): (Vec<_>, Vec<_>) = there.files().iter().partition(stays);
-        let old = old.into_iter().map(|file| file.path().to_path_buf());
-        (kept, old.collect())
+        kept: &[ManifestEntry],
+        options: &ExportOptions,
+    ) -> Result<Vec<SnapshotName>, Error> {
+        let wanted = options.from_twig..self.whole;
+        let gaps = gaps(kept, SnapshotContent::Execution, wanted);
+        let names: Vec<_> = gaps
+            .into_iter()
+            .flat_map(|gap| file_names(gap, options.file_twigs))
+            .collect();
+        let segments = self.state.sealed.segments().iter();
+        let twig = segments.rev().find(|segment| segment.is_pruned());
+        let twig = twig.map_or(0, |segment| segment.twigs().end.0);
+        if names.iter().any(|name| name.from < twig) {
+            return Err(SnapshotRefusal::LeavesPruned { twig }.into());
+        }
+        Ok(names)
     }
 
     fn tail_name(&self) -> SnapshotName {
@@ -221,8 +183,7 @@ impl Export {
     /// Writes files on several threads. Those that were written stay if one fails.
     fn write_all(
         &self,
-        disk: &dyn Disk,
-        folder: &Path,
+        output: &Output<'_>,
         names: &[SnapshotName],
         options: &ExportOptions,
     ) -> Result<Vec<ManifestEntry>, Error> {
@@ -235,7 +196,7 @@ impl Export {
                 let Some(name) = place.ok().and_then(|place| names.get(place)) else {
                     return;
                 };
-                let entries = self.write_file(disk, folder, *name, &options.progress);
+                let entries = self.write_file(output, *name, &options.progress);
                 let stop = entries.is_err();
                 let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
                 results.push(entries);

@@ -1,12 +1,7 @@
 //! Which files a range becomes, and their lines in the manifest.
 
-use crate::error::Error;
-use qmtree_storage::Disk;
-use qmtree_storage::snapshot::{
-    ManifestEntry, SnapshotContent, SnapshotFile, SnapshotName, newest_manifest, read_manifest,
-};
+use qmtree_storage::snapshot::{ManifestEntry, SnapshotContent, SnapshotName};
 use std::ops::Range;
-use std::path::Path;
 
 /// Names of files for a range of twigs: each starts at a multiple of its size, and is as large as that
 /// and the range allow. So files of one history are the same wherever they were made, and two
@@ -28,28 +23,27 @@ pub(in crate::snapshot) fn file_names(twigs: Range<u64>, largest: u64) -> Vec<Sn
     names
 }
 
-/// The manifest's lines for files that were there: from the last manifest, or hashed now.
-pub(in crate::snapshot) fn entries(
-    disk: &dyn Disk,
-    folder: &Path,
-    files: &[&SnapshotFile],
-) -> Result<Vec<ManifestEntry>, Error> {
-    let old = match newest_manifest(disk, folder)? {
-        Some((_, path)) => read_manifest(disk, &path)?.unverified().files.clone(),
-        None => Vec::new(),
-    };
-    let entry = |file: &&SnapshotFile| {
-        let (name, len_bytes) = (file.header().name, file.len_bytes());
-        let known = old
-            .iter()
-            .find(|entry| (entry.name, entry.len_bytes) == (name, len_bytes));
-        known.copied().unwrap_or_else(|| ManifestEntry {
-            name,
-            len_bytes,
-            blake3: file.blake3(),
-        })
-    };
-    Ok(files.iter().map(entry).collect())
+/// The twigs of a range that no file of a content has.
+pub(in crate::snapshot) fn gaps(
+    files: &[ManifestEntry],
+    content: SnapshotContent,
+    range: Range<u64>,
+) -> Vec<Range<u64>> {
+    let names = files.iter().map(|entry| entry.name);
+    let mut names: Vec<_> = names.filter(|name| name.content == content).collect();
+    names.sort();
+    let (mut gaps, mut at) = (Vec::new(), range.start);
+    for name in names {
+        let end = name.from.min(range.end);
+        if at < end {
+            gaps.push(at..end);
+        }
+        at = at.max(name.to);
+    }
+    if at < range.end {
+        gaps.push(at..range.end);
+    }
+    gaps
 }
 
 #[cfg(test)]
@@ -79,5 +73,30 @@ mod tests {
         assert_eq!(sizes(0, 5, 3), [2, 2, 1]);
         assert_eq!(sizes(7, 7, 64), []);
         assert_eq!(sizes(0, 3, 0), [1, 1, 1]);
+    }
+
+    #[test]
+    fn gaps_are_what_no_file_has() {
+        let entry = |content, from, to| ManifestEntry {
+            name: SnapshotName { content, from, to },
+            len_bytes: 0,
+            blake3: [0; 32],
+        };
+        let leaves = SnapshotContent::Execution;
+        let files = [
+            entry(leaves, 4, 8),
+            entry(leaves, 2, 3),
+            entry(SnapshotContent::State, 0, 9),
+            entry(leaves, 4, 6),
+        ];
+        let found = |range| gaps(&files, leaves, range);
+        assert_eq!(found(0..10), [0..2, 3..4, 8..10]);
+        assert_eq!(found(1..7), [1..2, 3..4]);
+        assert_eq!(found(5..8), []);
+        assert_eq!(found(9..9), []);
+        assert_eq!(
+            gaps(&[], leaves, 0..3),
+            gaps(&files, SnapshotContent::Live, 0..3)
+        );
     }
 }

@@ -1,12 +1,13 @@
 //! Files of the state log: whole twigs or what is live of them, and the entries behind.
 
+use super::super::output::Output;
 use super::super::refusal::SnapshotRefusal;
-use super::{Export, ExportOptions, StateExport, failed, file_names};
+use super::{Export, ExportOptions, StateExport, failed, file_names, gaps};
 use crate::error::Error;
 use qmtree_proofs::TWIG_LEAVES;
 use qmtree_storage::Disk;
 use qmtree_storage::snapshot::{
-    LeafSink, ManifestEntry, SnapshotContent, SnapshotError, SnapshotFile, SnapshotName, pack_word,
+    LeafSink, ManifestEntry, SnapshotContent, SnapshotError, SnapshotName, pack_word,
     write_state_snapshot,
 };
 use std::ops::Range;
@@ -27,9 +28,9 @@ pub(super) struct StateNames {
 }
 
 impl StateNames {
-    /// True if a file of the state log belongs to the head of the export, or to all heads.
+    /// True if a file of what is live or of the tail belongs to the head of the export.
     pub(super) fn keeps(&self, name: SnapshotName) -> bool {
-        name.content == SnapshotContent::State || [self.live, self.tail].contains(&Some(name))
+        [self.live, self.tail].contains(&Some(name))
     }
 }
 
@@ -57,37 +58,43 @@ impl Export {
         })
     }
 
-    /// Writes the files of the state log that are not among those that stay.
-    pub(super) fn write_state(
+    /// The files of the state log that are not among those that stay.
+    pub(super) fn missing_state(
         &self,
-        disk: &dyn Disk,
-        folder: &Path,
+        kept: &[ManifestEntry],
         names: &StateNames,
-        kept: &[&SnapshotFile],
         options: &ExportOptions,
-    ) -> Result<Vec<ManifestEntry>, Error> {
-        let is_there = |name: &SnapshotName| kept.iter().any(|file| file.header().name == *name);
-        let target = Target { disk, folder };
-        let mut written = Vec::new();
+    ) -> Result<Vec<SnapshotName>, Error> {
+        let content = SnapshotContent::State;
+        let mut missing = Vec::new();
         if names.what == StateExport::Full {
-            let from = covered(kept);
-            self.check_history(from, names.twigs)?;
-            for name in file_names(from..names.twigs.max(from), options.file_twigs) {
-                let name = SnapshotName {
-                    content: SnapshotContent::State,
-                    ..name
-                };
-                written.push(self.write_state_twigs(&target, name)?);
+            for gap in gaps(kept, content, 0..names.twigs) {
+                self.check_history(gap.start, gap.end)?;
+                let files = file_names(gap, options.file_twigs);
+                missing.extend(files.iter().map(|name| SnapshotName { content, ..*name }));
             }
         }
-        let live = names.live.filter(|_| names.what == StateExport::Live);
-        if let Some(name) = live.filter(|name| !is_there(name)) {
-            written.push(self.write_live(&target, name)?);
-        }
-        if let Some(name) = names.tail.filter(|name| !is_there(name)) {
-            written.push(self.write_state_tail(&target, name)?);
-        }
-        Ok(written)
+        missing.extend(names.live.filter(|_| names.what == StateExport::Live));
+        missing.extend(names.tail);
+        missing.retain(|name| kept.iter().all(|entry| entry.name != *name));
+        Ok(missing)
+    }
+
+    /// Writes one of these.
+    pub(super) fn write_state(
+        &self,
+        output: &Output<'_>,
+        name: SnapshotName,
+    ) -> Result<ManifestEntry, Error> {
+        output.put(name, |disk| {
+            let folder = output.folder;
+            let target = Target { disk, folder };
+            match name.content {
+                SnapshotContent::State => self.write_state_twigs(&target, name),
+                SnapshotContent::Live => self.write_live(&target, name),
+                _ => self.write_state_tail(&target, name),
+            }
+        })
     }
 
     /// Twigs that are still to be written must have all their entries.
@@ -213,19 +220,6 @@ impl Target<'_> {
 
 fn ids(twig: u64) -> Range<u64> {
     twig * TWIG_LEAVES..(twig + 1) * TWIG_LEAVES
-}
-
-/// The first twig whose entries are in no file.
-fn covered(files: &[&SnapshotFile]) -> u64 {
-    let names = files.iter().map(|file| file.header().name);
-    let whole = names.filter(|name| name.content == SnapshotContent::State);
-    let mut whole: Vec<_> = whole.collect();
-    whole.sort();
-    let reach = |end: u64, name: SnapshotName| match name.from <= end {
-        true => end.max(name.to),
-        false => end,
-    };
-    whole.into_iter().fold(0, reach)
 }
 
 /// A word of values; no bytes where there are none.

@@ -1,5 +1,6 @@
 //! Tags: what finds leaves by their transactions, in files of their own.
 
+use super::super::output::Output;
 use super::super::plan::has_any;
 use super::Export;
 use crate::error::Error;
@@ -7,10 +8,9 @@ use qmtree_proofs::{TWIG_LEAVES, TwigId};
 use qmtree_storage::snapshot::{
     ManifestEntry, SnapshotContent, SnapshotHeader, SnapshotName, SnapshotParts, write_snapshot,
 };
-use qmtree_storage::{Disk, NO_TAG, Tag};
+use qmtree_storage::{NO_TAG, Tag};
 use std::borrow::Cow;
 use std::ops::Range;
-use std::path::Path;
 
 impl Export {
     /// The tags of a range that starts with a twig; none if no leaf has one.
@@ -47,25 +47,25 @@ impl Export {
     }
 }
 
-/// Writes the tags of a file beside it, unless they are there already. They go into no hash that
-/// could tell, so nobody else may have written them.
+/// Writes the tags of a file beside it, if there are any.
 pub(in crate::snapshot) fn write_tags(
-    disk: &dyn Disk,
-    folder: &Path,
+    output: &Output<'_>,
     parts: &SnapshotParts<'_>,
 ) -> Result<Option<ManifestEntry>, Error> {
+    if parts.tags.is_empty() {
+        return Ok(None);
+    }
     let name = SnapshotName {
         content: SnapshotContent::Tags,
         ..parts.header.name
     };
-    if disk.exists(&folder.join(name.to_string())) {
-        return Ok(None);
-    }
     let header = SnapshotHeader {
         name,
         ..parts.header
     };
     let parts = SnapshotParts { header, ..*parts };
-    let written = write_snapshot(disk, folder, &parts, |_| Ok::<_, Error>(()))?;
-    Ok(Some(written))
+    let written = output.put(name, |disk| {
+        write_snapshot(disk, output.folder, &parts, |_| Ok::<_, Error>(()))
+    });
+    written.map(Some)
 }

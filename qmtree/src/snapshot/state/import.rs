@@ -3,6 +3,7 @@
 use super::super::import::failed;
 use super::super::plan::{Plan, Progress, advance};
 use super::super::refusal::SnapshotRefusal;
+use super::ends::BlockEnds;
 use super::tail::{push, root};
 use super::{StateFiles, StateTail};
 use crate::error::Error;
@@ -18,6 +19,15 @@ use qmtree_storage::{
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// The blocks whose state roots are compared.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::snapshot) enum Blocks {
+    /// All that the files list, where all entries are taken.
+    All,
+    /// Those behind the whole twigs of the execution log, where no others are taken.
+    OfTail,
+}
 
 /// What was made of the whole twigs, and the entries for the journal.
 #[derive(Debug)]
@@ -39,16 +49,21 @@ impl StateFiles<'_> {
         plan: &Plan,
         size: u64,
         progress: &Progress,
+        blocks: Blocks,
     ) -> Result<ImportedState, Error> {
         let hasher = &plan.hasher;
         let tail = self.tail(hasher)?;
+        let mut ends = match (self.live, blocks) {
+            (None, Blocks::All) => BlockEnds::all(plan)?,
+            _ => BlockEnds::of_tail(plan)?,
+        };
         let mut log = match self.live {
             Some(_) => self.write_live(opened, hasher, size, &tail, progress)?,
-            None => self.write_whole(opened, hasher, size, progress)?,
+            None => self.write_whole(opened, hasher, size, progress, &mut ends)?,
         };
         let sealed = log.entry_count();
         let sealed_root = root(&mut log, hasher)?;
-        tail.follow(&mut log, hasher, &plan.tail_blocks)?;
+        tail.follow(&mut log, hasher, &mut ends)?;
         let (derived, trusted) = (log.root(hasher)?, self.head.state_root);
         if derived != trusted || log.entry_count() != self.head.entry_count {
             return self.refuse(SnapshotRefusal::StateRoot { derived, trusted });
@@ -61,23 +76,26 @@ impl StateFiles<'_> {
         })
     }
 
-    /// Follows all entries, and seals them as a database does that appends them.
+    /// Follows all entries, and seals them as a database does that appends them. After each block
+    /// that its file lists, entry count and state root must be those of the file.
+    ///
+    /// Of segments that are there already the entries are followed as well, for the sake of the blocks.
     fn write_whole(
         &self,
         opened: &Opened,
         hasher: &Hasher,
         size: u64,
         progress: &Progress,
+        ends: &mut BlockEnds<'_>,
     ) -> Result<StateLog, Error> {
-        let kept = self.keep_same(opened, size)?;
-        let mut log = StateLog::from_segments(kept, None, self.compaction())?;
-        let from = log.entry_count() / TWIG_LEAVES;
-        advance(progress, from * TWIG_LEAVES);
-        for twigs in chunks(from..self.twigs, size) {
+        let mut kept = self.keep_same(opened, size)?.into_iter();
+        let mut log = StateLog::from_segments(Vec::new(), None, self.compaction())?;
+        for twigs in chunks(0..self.twigs, size) {
             for twig in twigs.clone() {
                 let read = self.twig(hasher, twig)?;
                 let mut values = read.values;
                 for (entry_id, entry) in &read.entries {
+                    ends.check(&mut log, hasher, Some(entry))?;
                     push(&mut log, *entry_id, entry, values.remove(entry_id))?;
                 }
                 advance(progress, TWIG_LEAVES);
@@ -85,7 +103,10 @@ impl StateFiles<'_> {
             log.root(hasher)?;
             let count = twigs.end - twigs.start;
             let (disk, folder) = (&*opened.disk, &opened.segments);
-            let segment = log.write_segment(disk, folder, opened.identity, count)?;
+            let segment = match kept.next() {
+                Some(segment) => segment,
+                None => log.write_segment(disk, folder, opened.identity, count)?,
+            };
             log.install(segment);
         }
         Ok(log)
@@ -127,13 +148,13 @@ impl StateFiles<'_> {
 
     /// Segments that an import which was cut off has written, if they have the entries of these
     /// files; else none are left.
-    fn keep_same(&self, opened: &Opened, size: u64) -> Result<Vec<Arc<EntrySegment>>, Error> {
+    fn keep_same(&self, opened: &Opened, size: u64) -> Result<Vec<EntrySegment>, Error> {
         let listed = list_entry_segments(&*opened.disk, &opened.segments, opened.identity);
         let segments: Vec<_> = match listed {
-            Ok(listed) => listed.segments.into_iter().map(Arc::new).collect(),
+            Ok(listed) => listed.segments,
             Err(_) => Vec::new(),
         };
-        let is_same = |segment: &Arc<EntrySegment>| {
+        let is_same = |segment: &EntrySegment| {
             let Range { start, end } = segment.twigs();
             let mut twigs = start.0..end.0;
             segment.earliest().is_none()

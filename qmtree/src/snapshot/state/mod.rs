@@ -7,13 +7,14 @@
 //!          the entries behind them -> the blocks of the journal, whose state roots must come out
 //! ```
 
+mod ends;
 mod import;
 mod store;
 mod tail;
 mod twig;
 mod verify;
 
-pub(super) use import::ImportedState;
+pub(super) use import::{Blocks, ImportedState};
 pub(crate) use store::StateStore;
 pub(super) use tail::StateTail;
 
@@ -24,6 +25,7 @@ use crate::error::Error;
 use qmtree_proofs::{Head, TWIG_LEAVES};
 use qmtree_storage::snapshot::{SnapshotContent, SnapshotFile, SnapshotName};
 use std::ops::Range;
+use std::path::Path;
 
 /// The files of the state log that lead to a head, if what they say is true.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +93,22 @@ impl<'s> StateFiles<'s> {
         let found = self.live.or_else(|| files.find(whole));
         let (from, to) = (twig, self.twigs);
         found.ok_or(SnapshotRefusal::StateGap { from, to })
+    }
+
+    /// True if what is live is taken instead of all entries.
+    pub(super) fn is_live(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// Where these files are.
+    pub(super) fn used_files(&self) -> Result<Vec<&'s Path>, SnapshotRefusal> {
+        let (mut paths, mut twig) = (vec![self.tail.path()], 0);
+        while twig < self.twigs {
+            let file = self.file(twig)?;
+            paths.push(file.path());
+            twig = file.header().twigs().end;
+        }
+        Ok(paths)
     }
 
     /// Twigs with any entry.

@@ -9,6 +9,7 @@ use super::super::plan::Plan;
 use super::super::refusal::SnapshotRefusal;
 use super::super::set::SnapshotSet;
 use super::StateFiles;
+use super::ends::BlockEnds;
 use super::twig::StateTwig;
 use crate::error::Error;
 use crate::state_log::{Entries, StateLog};
@@ -54,7 +55,7 @@ impl StateFiles<'_> {
         let store = Arc::new(self.store(plan)?);
         let mut log = StateLog::in_place(Entries::in_snapshot(store), self.compaction())?;
         let tail = self.tail(hasher)?;
-        tail.follow(&mut log, hasher, &plan.tail_blocks)?;
+        tail.follow(&mut log, hasher, &mut BlockEnds::of_tail(plan)?)?;
         let (derived, trusted) = (log.root(hasher)?, self.head.state_root);
         if derived != trusted || log.entry_count() != self.head.entry_count {
             return self.refuse(SnapshotRefusal::StateRoot { derived, trusted });

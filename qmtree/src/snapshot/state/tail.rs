@@ -2,6 +2,7 @@
 
 use super::super::refusal::SnapshotRefusal;
 use super::StateFiles;
+use super::ends::BlockEnds;
 use super::twig::is_hash;
 use crate::error::Error;
 use crate::state_log::StateLog;
@@ -10,7 +11,6 @@ use qmtree_kernels::Hasher;
 use qmtree_proofs::state::{Entry, EntryId, StateWord};
 use qmtree_proofs::{LEAF_LEN, TWIG_LEAVES, TxNum};
 use qmtree_storage::put_value;
-use qmtree_storage::snapshot::SnapshotBlock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -51,24 +51,13 @@ impl StateTail {
         &self,
         log: &mut StateLog,
         hasher: &Hasher,
-        blocks: &[(u64, SnapshotBlock)],
+        ends: &mut BlockEnds<'_>,
     ) -> Result<(), Error> {
-        let mut at = self.first;
-        for (block_number, block) in blocks {
-            if block.entry_count < at {
-                let block_number = *block_number;
-                return Err(SnapshotRefusal::Blocks { block_number }.into());
-            }
-            for id in at..block.entry_count {
-                self.push(log, EntryId(id))?;
-            }
-            at = block.entry_count;
-            if log.root(hasher)? != block.state_root {
-                let block_number = *block_number;
-                return Err(SnapshotRefusal::Head { block_number }.into());
-            }
+        for (id, entry) in (self.first..).zip(&self.entries) {
+            ends.check(log, hasher, Some(entry))?;
+            self.push(log, EntryId(id))?;
         }
-        Ok(())
+        ends.check(log, hasher, None)
     }
 
     fn push(&self, log: &mut StateLog, entry_id: EntryId) -> Result<(), Error> {

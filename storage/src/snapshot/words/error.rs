@@ -34,6 +34,9 @@ pub enum WordError {
     /// A number in a dictionary that is no variable-length integer of 64 bits.
     #[error("a number in the dictionary of {0} is malformed")]
     Number(&'static str),
+    /// A pattern without bytes.
+    #[error("a pattern without bytes in the dictionary")]
+    EmptyPattern,
     /// A code longer than 50 bits.
     #[error("a code of {depth} bits in the dictionary of {dictionary}; the longest have 50")]
     Depth {

@@ -31,4 +31,4 @@ pub(super) mod varint;
 
 pub use error::WordError;
 pub use layout::WordLayout;
-pub use reader::{WordFile, WordPlace, Words};
+pub use reader::{WordCodes, WordFile, WordPlace, Words};

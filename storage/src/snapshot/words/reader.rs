@@ -6,6 +6,7 @@ use super::error::WordError;
 use super::varint;
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Patterns of a dictionary; Erigon's compressor makes up to 65,536.
 const MAX_PATTERNS: usize = 1 << 20;
@@ -23,15 +24,28 @@ pub struct WordFile<'a> {
     values_per_page: u8,
     words: u64,
     empty_words: u64,
-    pattern_code: PrefixCode,
-    /// Where each pattern lies in `dictionary`.
-    patterns: Vec<Range<u32>>,
+    codes: WordCodes,
     dictionary: &'a [u8],
+    data: &'a [u8],
+}
+
+/// The dictionaries of a word file once they are read, apart from its bytes. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct WordCodes {
+    codes: Arc<Codes>,
+    /// Where the patterns lie in the file.
+    dictionary: Range<usize>,
+    /// Where the words begin in the file.
+    data_at: usize,
+}
+
+#[derive(Debug)]
+struct Codes {
+    pattern_code: PrefixCode,
+    /// Where each pattern lies in the dictionary.
+    patterns: Vec<Range<u32>>,
     position_code: PrefixCode,
     positions: Vec<u64>,
-    data: &'a [u8],
-    /// Where `data` begins in the file.
-    data_at: usize,
 }
 
 /// The bytes of a file, read from the front.
@@ -88,6 +102,7 @@ impl<'a> WordFile<'a> {
         let words = front.number("number of words")?;
         let empty_words = front.number("number of empty words")?;
         let dictionary = front.part(PATTERNS)?;
+        let dictionary_end = bytes.len() - front.rest.len();
         let (pattern_code, patterns) = read_patterns(dictionary)?;
         let (position_code, positions) = read_positions(front.part(POSITIONS)?)?;
         let data = front.rest;
@@ -107,14 +122,25 @@ impl<'a> WordFile<'a> {
             values_per_page,
             words,
             empty_words,
-            pattern_code,
-            patterns,
+            codes: WordCodes {
+                codes: Arc::new(Codes {
+                    pattern_code,
+                    patterns,
+                    position_code,
+                    positions,
+                }),
+                dictionary: dictionary_end - dictionary.len()..dictionary_end,
+                data_at: bytes.len() - data.len(),
+            },
             dictionary,
-            position_code,
-            positions,
             data,
-            data_at: bytes.len() - data.len(),
         })
+    }
+
+    /// The dictionaries, to read words later without reading these again.
+    #[must_use]
+    pub fn codes(&self) -> WordCodes {
+        self.codes.clone()
     }
 
     /// Version of the file, 0 or 1.
@@ -144,7 +170,7 @@ impl<'a> WordFile<'a> {
     /// Number of patterns in the dictionary.
     #[must_use]
     pub fn pattern_count(&self) -> usize {
-        self.patterns.len()
+        self.codes.codes.patterns.len()
     }
 
     /// The words, from the first on.
@@ -176,17 +202,47 @@ impl<'a> WordFile<'a> {
     }
 
     fn position(&self, bits: &mut BitReader<'_>) -> Option<u64> {
-        let entry = self.position_code.read(bits)?;
-        self.positions.get(entry).copied()
+        let codes = &self.codes.codes;
+        let entry = codes.position_code.read(bits)?;
+        codes.positions.get(entry).copied()
     }
 
     fn pattern(&self, bits: &mut BitReader<'_>) -> Option<&'a [u8]> {
-        let place = self.patterns.get(self.pattern_code.read(bits)?)?;
+        let codes = &self.codes.codes;
+        let place = codes.patterns.get(codes.pattern_code.read(bits)?)?;
         let (from, to) = (
             usize::try_from(place.start).ok()?,
             usize::try_from(place.end).ok()?,
         );
         self.dictionary.get(from..to)
+    }
+}
+
+impl WordCodes {
+    /// [`WordFile::word_at`] of the bytes that these dictionaries were read from.
+    ///
+    /// # Errors
+    /// As [`Words::next_word`].
+    pub fn word_at<'a>(
+        &self,
+        bytes: &'a [u8],
+        offset: u64,
+        limit: usize,
+    ) -> Result<Cow<'a, [u8]>, WordError> {
+        let (dictionary, data) = (
+            bytes.get(self.dictionary.clone()),
+            bytes.get(self.data_at..),
+        );
+        let file = WordFile {
+            version: 0,
+            values_per_page: 0,
+            words: 0,
+            empty_words: 0,
+            codes: self.clone(),
+            dictionary: dictionary.unwrap_or_default(),
+            data: data.unwrap_or_default(),
+        };
+        file.word_at(offset, limit)
     }
 }
 
@@ -282,7 +338,7 @@ impl<'a> Words<'_, 'a> {
         let Some(shape) = self.shape(u64::MAX)? else {
             return Ok(None);
         };
-        let (offset, before) = (self.offset(), self.file.data_at);
+        let (offset, before) = (self.offset(), self.file.codes.data_at);
         self.advance(&shape)?;
         let Shape { len, raw, .. } = shape;
         let bytes = (!shape.has_patterns).then_some(before + raw.start..before + raw.end);
@@ -316,7 +372,7 @@ impl<'a> Words<'_, 'a> {
         }
         let (file, offset) = (self.file, self.offset());
         let truncated = WordError::Truncated("words");
-        if file.position_code.is_empty() {
+        if file.codes.codes.position_code.is_empty() {
             let dictionary = POSITIONS;
             return Err(WordError::NoCode { offset, dictionary });
         }
@@ -366,7 +422,7 @@ impl<'a> Words<'_, 'a> {
             let Some(distance) = step.checked_sub(1) else {
                 return Ok((cover, has_patterns));
             };
-            if file.pattern_code.is_empty() {
+            if file.codes.codes.pattern_code.is_empty() {
                 let dictionary = PATTERNS;
                 return Err(WordError::NoCode { offset, dictionary });
             }
@@ -435,6 +491,10 @@ fn read_patterns(dictionary: &[u8]) -> Result<(PrefixCode, Vec<Range<u32>>), Wor
             len,
             file_len: dictionary.len() as u64,
         })?;
+        // It would cover nothing, however often.
+        if len == 0 {
+            return Err(WordError::EmptyPattern);
+        }
         let range = place(behind).ok().zip(place(after).ok());
         let (from, to) = range.ok_or(WordError::Entries {
             dictionary: PATTERNS,
