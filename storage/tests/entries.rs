@@ -231,7 +231,8 @@ fn a_missing_segment_or_a_wrong_name_is_refused() {
     assert_eq!(
         error.to_string(),
         "segments/0000000000000001-0000000000000001.qme: begins with twig 1, \
-         but the ones before end at twig 0"
+         but the ones before end at twig 0: a segment of the state log is missing or there twice; \
+         restore it from a backup"
     );
     let wrong = folder().join("0000000000000000-0000000000000001.qme");
     disk.rename(&second, &wrong).unwrap();

@@ -26,7 +26,7 @@ pub(crate) struct Source {
     )]
     head: Option<PathBuf>,
     /// Trust the head in the manifest beside the files of --snapshot instead, if this key (its
-    /// text, or a file with it) signed it.
+    /// text, or a file with it) signed it. Only files that it lists are read.
     #[arg(
         id = "trusted-key",
         long = "key",
