@@ -222,7 +222,7 @@ fn a_folder_in_the_place_of_a_segment_is_named() {
     let source = std::error::Error::source(&refused).unwrap().to_string();
     assert_eq!(
         source,
-        "not a file; move it away, and restore the file from a copy"
+        "not a regular file; move it away, and restore the file from a copy"
     );
 }
 

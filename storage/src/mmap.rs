@@ -13,20 +13,14 @@ use std::sync::Arc;
 
 /// Maps a sealed file read-only.
 pub(crate) fn map(path: &Path) -> io::Result<Mapped> {
-    // Opening a pipe would wait for whoever writes into it.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "not a regular file",
-        ));
-    }
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
+    let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
-        // Where a system can open a folder, it says of mapping it that there is no such device.
-        let what = "not a file; move it away, and restore the file from a copy";
+        // A pipe would wait for whoever writes into it. Where a system can open a folder, it says of
+        // mapping it that there is no such device.
+        let what = "not a regular file; move it away, and restore the file from a copy";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
+    let file = File::open(path)?;
     if metadata.len() == 0 {
         // An empty map is an error on some systems, and there is nothing to map.
         return Ok(Mapped::from(Vec::new()));
